@@ -1,0 +1,1 @@
+"""Produces groups of completions from prompts; alone imports vLLM."""
