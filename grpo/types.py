@@ -111,10 +111,10 @@ class Score:
 class PackedBatch:
     """One micro-batch: R rows of at most L tokens, each prompt once per row, its completions after it.
 
-    Worked example, prompt `5 6`, completions `7 8` and `9`, one row:
-    `input_ids    = [5 6 7 8 9]`, `position_ids = [0 1 2 3 2]`, `segment_ids = [1 1 1 1 1]` (the group),
-    `branch_ids   = [0 0 1 1 2]` (0 is the prompt, shared by all branches),
-    `source_index = [1 2 1]` predicts `target_ids = [7 8 9]`, `completion_index = [0 0 1]`.
+    Worked example, prompt `5 6`, completions `7 8` and `9 4`, one row (a completion's last token predicts nothing,
+    so it is a target only): `input_ids = [5 6 7 9]`, `position_ids = [0 1 2 2]`, `segment_ids = [1 1 1 1]` (the
+    group), `branch_ids = [0 0 1 2]` (0 is the prompt, shared by all branches), `source_index = [1 2 1 3]` predicts
+    `target_ids = [7 8 9 4]`, `completion_index = [0 0 1 1]`, `token_offset = [0 1 0 1]`.
     """
 
     input_ids: torch.Tensor

@@ -141,6 +141,9 @@ class AlgorithmConfig:
     """Ratios below 1 - clip_low stop the gradient of completions with negative advantage."""
     clip_high: float = 0.2
     """Ratios above 1 + clip_high stop the gradient of completions with positive advantage."""
+    importance_cap: float = 2.0
+    """Sampler/trainer mismatch is corrected by min(exp(old - sampler), this) on every token (truncated
+    importance sampling)."""
     kl_coef: float = 0.0
     """Weight of the k3 estimate of KL(policy || the stage's start model) in the loss; 0 loads no second model."""
     dead_groups: str = "count"

@@ -1,0 +1,26 @@
+"""How token losses become one number. Each function gives the weight of every token in the sum.
+
+The totals span the whole optimizer step and are passed in, so the sum over micro-batches, in any split, is the same
+loss with the same gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from grpo.algorithm.reductions.constant_length import constant_length
+from grpo.algorithm.reductions.sequence_mean import sequence_mean
+from grpo.algorithm.reductions.token_mean import token_mean
+from grpo.algorithm.reductions.totals import StepTotals
+
+ReductionFunction = Callable[[torch.Tensor, StepTotals], torch.Tensor]
+
+REDUCTIONS: dict[str, ReductionFunction] = {
+    "constant_length": constant_length,
+    "sequence_mean": sequence_mean,
+    "token_mean": token_mean,
+}
+
+__all__ = ["REDUCTIONS", "ReductionFunction", "StepTotals"]

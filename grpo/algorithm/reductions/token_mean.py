@@ -1,0 +1,12 @@
+"""DAPO (Yu et al. 2025, arXiv 2503.14476, eq. 8): every token of the step weighs the same."""
+
+from __future__ import annotations
+
+import torch
+
+from grpo.algorithm.reductions.totals import StepTotals
+
+
+def token_mean(lengths: torch.Tensor, totals: StepTotals) -> torch.Tensor:
+    """lengths (N,): tokens of the completion each token belongs to → weight (N,) = 1 / Σ_i len_i."""
+    return torch.full_like(lengths, 1.0 / totals.tokens, dtype=torch.float32)

@@ -1,0 +1,1 @@
+"""Makes, loads and saves policies and their tokenizers in Hugging Face format."""
