@@ -1,0 +1,1 @@
+"""One optimizer step: experience → packed micro-batches → loss → gradient → AdamW."""
