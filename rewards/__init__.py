@@ -1,0 +1,4 @@
+"""Turns completions into scores: reward functions, and the suite that calls, checks and adds them up.
+
+Knows `grpo.types` only; never imports torch, a model or an engine.
+"""

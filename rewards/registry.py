@@ -1,0 +1,95 @@
+"""From the name of a reward function in a config to the function."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from grpo.rewards.format import think_answer_format, think_answer_format_opened
+from grpo.rewards.integer import exact_integer
+
+RewardFunction = Callable[..., Any]
+"""`f(prompts=, completions=, completion_ids=, **columns) -> list[float | None]`, plain or async."""
+
+REGISTERED: dict[str, RewardFunction] = {
+    "exact_integer": exact_integer,
+    "think_answer_format": think_answer_format,
+    "think_answer_format_opened": think_answer_format_opened,
+}
+"""The project's own rewards, each bounded in time; they run in the trainer's process."""
+
+
+def resolve(name: str) -> RewardFunction:
+    """The function behind a registered name, `pkg.module.fn` or `path/file.py:fn`.
+
+    The current folder is importable. A class is instantiated without arguments; its `__call__` is the function.
+
+    Raises:
+        ValueError: there is no such name, module, file or attribute; the message lists the nearest names.
+        Exception: whatever the user's module raises while it is imported, with a note that says which.
+    """
+    if name in REGISTERED:
+        return REGISTERED[name]
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    module, attribute = _module_of(name)
+    found = getattr(module, attribute, None)
+    if found is None:
+        raise ValueError(f"reward {name!r}: {module.__file__} has no {attribute!r}{_hint(attribute, dir(module))}")
+    if isinstance(found, type):
+        found = found()
+    if not callable(found):
+        raise ValueError(f"reward {name!r} is a {type(found).__name__}, not a function")
+    return found  # type: ignore[no-any-return]
+
+
+def _module_of(name: str) -> tuple[ModuleType, str]:
+    path, colon, attribute = name.rpartition(":")
+    if colon:
+        return _load_file(name, Path(path)), attribute
+    module_name, dot, attribute = name.rpartition(".")
+    if not dot:
+        raise ValueError(
+            f"unknown reward {name!r}{_hint(name, REGISTERED)}; registered: {', '.join(REGISTERED)}; "
+            "otherwise give pkg.module.fn or path/file.py:fn"
+        )
+    try:
+        return importlib.import_module(module_name), attribute
+    except ModuleNotFoundError as error:
+        # The named module itself (or a parent of it) is missing; an import inside it that fails is another matter.
+        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
+            raise ValueError(f"reward {name!r}: no module {error.name!r}{_hint(name, REGISTERED)}") from error
+        error.add_note(f"while importing reward {name!r}")
+        raise
+
+
+def _load_file(name: str, path: Path) -> ModuleType:
+    if path.suffix != ".py" or not path.is_file():
+        siblings = [entry.name for entry in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        raise ValueError(f"reward {name!r}: no Python file {str(path)!r}{_hint(path.name, siblings)}")
+    spec = importlib.util.spec_from_file_location(f"_grpo_user_{path.stem}", path.resolve())
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    sys.modules[spec.name] = module  # dataclasses and inspect look a function's module up there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[spec.name]
+        error.add_note(f"while importing reward {name!r}")
+        raise
+    return module
+
+
+def _hint(name: str, candidates: Any) -> str:
+    near = difflib.get_close_matches(name, [c for c in candidates if not c.startswith("__")], n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(repr(c) for c in near)}?" if near else ""
