@@ -102,8 +102,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(path, facts["step"], facts["meta"])
 
 
-def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> Checkpoint:
-    """Verify a checkpoint and hand each part its state. Parts are touched only after everything was read.
+def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> dict[str, Any]:
+    """Verify a checkpoint, hand each part its state, and return the meta it was saved with.
+
+    Parts are touched only after everything was read.
 
     Raises:
         DamagedFolderError: the checkpoint is incomplete or changed.
@@ -116,7 +118,7 @@ def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> Checkpoint:
     states = {name: _read_part(path, name) for name in saved}
     for name, part in parts.items():
         part.load_state(states[name])
-    return checkpoint
+    return dict(checkpoint.meta)
 
 
 def newest_checkpoint(checkpoints: Path) -> Search:
