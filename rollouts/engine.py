@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from grpo.types import Group, Prompt, SamplingSettings
+from grpo.types import Completion, Group, Prompt, SamplingSettings
 
 if TYPE_CHECKING:
     import torch
+
+DTYPES = ("float32", "bfloat16", "float16")
 
 
 class EngineError(RuntimeError):
@@ -19,8 +24,48 @@ class EngineDeadlineError(EngineError):
     """A named wait on the engine ran past its deadline."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """What an engine is started with; the values a run chooses once."""
+
+    name: str
+    """A name from `grpo.rollouts.registry.ENGINES`."""
+    model_folder: Path
+    """Hugging Face folder: config.json and safetensors. Its weights are version 0."""
+    dtype: str = "float32"
+    """Weights and compute: `float32`, `bfloat16` or `float16`."""
+    context: int
+    """Longest prompt plus completion, in tokens."""
+    max_sequences: int = 256
+    """Most completions computed at the same time."""
+    deadline_seconds: float = 600.0
+    """Most time for one engine call."""
+    log_path: Path | None = None
+    """File that takes what the library behind the engine prints; None discards it."""
+    seed: int = 0
+    """Seed of the engine itself; completions depend on their prompt's seed alone."""
+    cpu_kv_cache_gib: float = 1.0
+    """vLLM's key-value cache on CPU, GiB."""
+    gpu_memory_utilization: float = 0.4
+    """Share of the GPU's memory vLLM may take."""
+    sleep_between_phases: bool = True
+    """On a GPU, `sleep` releases vLLM's memory."""
+
+    def __post_init__(self) -> None:
+        _require(self.dtype in DTYPES, f"dtype={self.dtype!r}: valid are {', '.join(DTYPES)}")
+        _require(self.context >= 2, f"context={self.context}: at least 2 tokens are needed")
+        _require(self.max_sequences >= 1, f"max_sequences={self.max_sequences}: must be at least 1")
+        _require(self.deadline_seconds > 0, f"deadline_seconds={self.deadline_seconds}: must be above 0")
+        _require(self.cpu_kv_cache_gib > 0, f"cpu_kv_cache_gib={self.cpu_kv_cache_gib}: must be above 0")
+        share = self.gpu_memory_utilization
+        _require(0 < share <= 1, f"gpu_memory_utilization={share}: must be above 0 and at most 1")
+
+
 class RolloutEngine(Protocol):
-    """Token ids in, token ids out. Weights of version 0 are those of the folder the engine was started on."""
+    """Token ids in, token ids out. Weights of version 0 are those of the folder the engine was started on.
+
+    Every call raises EngineDeadlineError when it takes longer than `EngineSettings.deadline_seconds`.
+    """
 
     name: str
     """As in the config: `vllm`, `transformers`, `scripted`."""
@@ -31,6 +76,7 @@ class RolloutEngine(Protocol):
         """One group per prompt, in order; each completion carries the current weight version.
 
         The same prompts, seeds, settings and weights give the same completions, in this process or another.
+        Greedy completions (temperature 0) carry log-probs at temperature 1.
         """
         ...
 
@@ -39,7 +85,11 @@ class RolloutEngine(Protocol):
         ...
 
     def update_weights(self, named_tensors: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
-        """Take the full set of weights, named as in the Hugging Face checkpoint; drops every cached prefix."""
+        """Take the full set of weights, named as in the Hugging Face checkpoint; drops every cached prefix.
+
+        The tensors are copied. EngineError names what is missing, unknown or of the wrong shape; after it the
+        engine holds a mixture and refuses further work.
+        """
         ...
 
     def sleep(self) -> None:
@@ -48,4 +98,61 @@ class RolloutEngine(Protocol):
 
     def wake(self) -> None: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Free everything; a second call does nothing."""
+        ...
+
+
+def check_request(prompts: Sequence[Prompt], settings: SamplingSettings, context: int) -> None:
+    """ValueError on sampling settings or prompts that no engine can serve within `context` tokens."""
+    group, most = settings.completions_per_prompt, settings.max_tokens
+    _require(group >= 1, f"completions_per_prompt={group}: must be at least 1")
+    _require(most >= 1, f"max_tokens={most}: must be at least 1")
+    temperature = settings.temperature
+    _require(math.isfinite(temperature) and temperature >= 0, f"temperature={temperature}: must be 0 or above")
+    _require(0 < settings.top_p <= 1, f"top_p={settings.top_p}: must be above 0 and at most 1")
+    _require(settings.top_k >= 0, f"top_k={settings.top_k}: must be 0 (off) or above")
+    for prompt in prompts:
+        length = len(prompt.token_ids)
+        _require(length >= 1, f"prompt {prompt.problem_id!r} has no tokens: at least one is needed")
+        _require(
+            length + most <= context,
+            f"prompt {prompt.problem_id!r} has {length} tokens; with max_tokens={most} that exceeds context={context}",
+        )
+
+
+def check_sequences(sequences: Sequence[tuple[int, ...]], context: int) -> None:
+    """ValueError on a sequence that cannot be scored within `context` tokens."""
+    for index, sequence in enumerate(sequences):
+        length = len(sequence)
+        _require(1 <= length <= context, f"sequence {index} has {length} tokens: valid are 1 to context={context}")
+
+
+def completion(
+    token_ids: Sequence[int], logprobs: Sequence[float], eos_token_ids: Sequence[int], version: int
+) -> Completion:
+    """The sampled tokens of one row as a Completion; it stopped when its last token ends sequences."""
+    assert len(token_ids) == len(logprobs) > 0, (len(token_ids), len(logprobs))
+    return Completion(
+        token_ids=tuple(token_ids),
+        logprobs=tuple(logprobs),
+        finish_reason="stop" if token_ids[-1] in eos_token_ids else "length",
+        weight_version=version,
+    )
+
+
+def groups(prompts: Sequence[Prompt], completions: Sequence[Completion]) -> list[Group]:
+    """Completions, prompt by prompt and in index order, as one group per prompt."""
+    if not prompts:
+        return []
+    size, rest = divmod(len(completions), len(prompts))
+    assert rest == 0, (len(completions), len(prompts))
+    return [
+        Group(prompt=prompt, completions=tuple(completions[index * size : (index + 1) * size]))
+        for index, prompt in enumerate(prompts)
+    ]
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise ValueError(message)

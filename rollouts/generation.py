@@ -1,0 +1,106 @@
+"""Batched autoregressive generation and scoring with a Hugging Face model.
+
+Shapes: P prompts, G completions per prompt, B = P * G rows of which some have ended, T tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from grpo.rollouts.sampling import processed_logprobs
+from grpo.types import SamplingSettings
+
+TokenChoice = Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor]
+"""(step, rows still open (B,), their log-probs (B, V)) -> token of each open row (B,)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationTask:
+    """One batch to generate: G completions of each of P prompts, row p * G + g."""
+
+    prompts: Sequence[tuple[int, ...]]
+    settings: SamplingSettings
+    eos_token_ids: tuple[int, ...]
+    choose: TokenChoice
+    between_steps: Callable[[], None]
+    """Called once per token; may raise to stop."""
+
+
+@torch.inference_mode()
+def generate(model: Any, task: GenerationTask) -> list[tuple[list[int], list[float]]]:
+    """Tokens (the end-of-sequence token included) and their log-probs, for each row.
+
+    Each prompt is computed once and its keys and values repeated G times; a row leaves the batch when it ends.
+    """
+    size, most = task.settings.completions_per_prompt, task.settings.max_tokens
+    device = model.device
+    ids, mask = padded(task.prompts, device, left=True)
+    positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)
+    output = model(
+        input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1
+    )
+    cache, logits = output.past_key_values, output.logits[:, -1].repeat_interleave(size, dim=0)
+    cache.batch_repeat_interleave(size)
+    mask, last_position = mask.repeat_interleave(size, dim=0), positions[:, -1:].repeat_interleave(size, dim=0)
+
+    eos = torch.tensor(task.eos_token_ids, device=device)
+    rows = torch.arange(len(mask), device=device)
+    tokens = torch.zeros(len(rows), most, dtype=torch.long, device=device)
+    logprobs = torch.zeros(len(rows), most, device=device)
+    lengths = torch.zeros(len(rows), dtype=torch.long, device=device)
+    for step in range(most):
+        task.between_steps()
+        distribution = processed_logprobs(logits, task.settings)
+        chosen = task.choose(step, rows, distribution)
+        tokens[rows, step] = chosen
+        logprobs[rows, step] = distribution.gather(-1, chosen[:, None]).squeeze(-1)
+        lengths[rows] = step + 1
+        is_open = ~torch.isin(chosen, eos)
+        if step + 1 == most or not is_open.any():
+            break
+        if not is_open.all():
+            kept = is_open.nonzero().squeeze(-1)
+            cache.batch_select_indices(kept)
+            rows, chosen, mask, last_position = rows[kept], chosen[kept], mask[kept], last_position[kept]
+        mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=-1)
+        last_position = last_position + 1
+        output = model(
+            input_ids=chosen[:, None], attention_mask=mask, position_ids=last_position, past_key_values=cache,
+            use_cache=True,
+        )
+        cache, logits = output.past_key_values, output.logits[:, -1]
+    return _trimmed(tokens, logprobs, lengths)
+
+
+@torch.inference_mode()
+def score(model: Any, sequences: Sequence[tuple[int, ...]]) -> list[tuple[float, ...]]:
+    """Log-probs (nats, temperature 1) of tokens 1..T-1 of each sequence, one right-padded forward pass."""
+    ids, mask = padded(sequences, model.device, left=False)
+    logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
+    values = logits.log_softmax(dim=-1).gather(-1, ids[:, 1:, None]).squeeze(-1).tolist()
+    return [tuple(row[: len(sequence) - 1]) for row, sequence in zip(values, sequences, strict=True)]
+
+
+def padded(
+    sequences: Sequence[tuple[int, ...]], device: torch.device, *, left: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and attention mask, both (len(sequences), longest) int64; padding is id 0 with mask 0."""
+    longest = max(len(sequence) for sequence in sequences)
+    ids, mask = [], []
+    for sequence in sequences:
+        blank = [0] * (longest - len(sequence))
+        ones = [1] * len(sequence)
+        ids.append([*blank, *sequence] if left else [*sequence, *blank])
+        mask.append(blank + ones if left else ones + blank)
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def _trimmed(
+    tokens: torch.Tensor, logprobs: torch.Tensor, lengths: torch.Tensor
+) -> list[tuple[list[int], list[float]]]:
+    columns = zip(tokens.tolist(), logprobs.tolist(), lengths.tolist(), strict=True)
+    return [(ids[:length], values[:length]) for ids, values, length in columns]

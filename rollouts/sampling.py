@@ -1,0 +1,56 @@
+"""The distribution tokens are drawn from, and the draw, as tensor operations.
+
+Shapes: B rows (one per completion), V vocabulary.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from grpo.types import SamplingSettings
+
+
+def processed_logprobs(logits: torch.Tensor, settings: SamplingSettings) -> torch.Tensor:
+    """(B, V) log-probs in nats, float32, of the distribution sampled from; -inf outside top-k and top-p.
+
+    Temperature first, then top-k, then top-p on what is left, renormalised: the order of vLLM and transformers.
+    Temperature 0 (greedy) leaves the logits as they are.
+    """
+    logits = logits.float()
+    if settings.temperature > 0:
+        logits = logits / settings.temperature
+    if 0 < settings.top_k < logits.shape[-1] and settings.temperature > 0:
+        kth_largest = logits.topk(settings.top_k, dim=-1).values[:, -1:]
+        logits = logits.masked_fill(logits < kth_largest, -torch.inf)
+    if settings.top_p < 1 and settings.temperature > 0:
+        logits = _inside_nucleus(logits, settings.top_p)
+    return logits.log_softmax(dim=-1)
+
+
+def _inside_nucleus(logits: torch.Tensor, top_p: float) -> torch.Tensor:
+    """Masks the unlikeliest tokens whose joint probability is at most 1 - top_p; the likeliest always stays."""
+    ascending, order = logits.sort(dim=-1)
+    outside = ascending.softmax(dim=-1).cumsum(dim=-1) <= 1 - top_p
+    outside[:, -1] = False
+    return logits.masked_fill(torch.zeros_like(outside).scatter(-1, order, outside), -torch.inf)
+
+
+def draw(logprobs: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """(B,) tokens, one per row, by inversion of the cumulative distribution at `uniforms` (B,) in [0, 1).
+
+    A token of probability zero is never drawn.
+    """
+    assert logprobs.ndim == 2 and uniforms.shape == logprobs.shape[:1], (logprobs.shape, uniforms.shape)
+    cumulative = logprobs.double().exp().cumsum(dim=-1)
+    heights = uniforms.double() * cumulative[:, -1]
+    return torch.searchsorted(cumulative, heights[:, None], right=True).squeeze(-1)
+
+
+def uniform_noise(seed: int, index: int, count: int) -> np.ndarray:
+    """(count,) float32 in [0, 1): the noise of completion `index` of a group, a function of (seed, index) alone.
+
+    The first n numbers do not depend on `count`.
+    """
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, index))))
+    return generator.random(count, dtype=np.float32)
