@@ -8,7 +8,7 @@ The string below each field is its one explanation. Stages inherit the top-level
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Dict, List, Optional, TypeVar  # noqa: UP035  OmegaConf 2.3 reads these spellings
+from typing import Any, Dict, List, Optional, TypeVar
 
 from omegaconf import MISSING
 

@@ -1,0 +1,1 @@
+"""The command line: arguments, help, sweeps and the dry run. `grpo.__main__` is the entry."""

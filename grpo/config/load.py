@@ -1,0 +1,176 @@
+"""From command-line overrides to a `RunConfig`. Nothing of Hydra or OmegaConf leaves this module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from grpo.config.errors import ConfigError, unknown
+from grpo.config.explain import explain
+from grpo.config.leaves import key_tree
+from grpo.config.overrides import check_overrides, is_group_override, parse
+from grpo.config.schema import RunConfig
+from grpo.config.store import STAGE_KINDS, register
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigSource:
+    """Where configs are looked up besides the ones that ship with the package."""
+
+    config_dirs: tuple[str, ...] = ()
+    """Folders with further groups and experiments, searched after the shipped ones."""
+    config_name: str = "config"
+    """The primary config."""
+
+
+SHIPPED = ConfigSource()
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, AssertionError)
+"""What composing raises on bad input: Hydra's own checks are partly plain ValueError and assert."""
+
+
+def load_config(overrides: Sequence[str] = (), source: ConfigSource = SHIPPED) -> RunConfig:
+    """Compose, reject every unknown key and wrong type, and return plain dataclasses.
+
+    Raises ConfigError with one message for whatever is wrong. Values are checked by `grpo.config.check`.
+    """
+    return typed(compose_values(overrides, source))
+
+
+def show_config(overrides: Sequence[str], source: ConfigSource, *, resolve: bool) -> str:
+    """The config as YAML, as `--cfg job` prints it; unresolved, it shows which keys follow which."""
+    config = load_config(overrides, source)
+    return to_yaml(config) if resolve else OmegaConf.to_yaml(compose_values(overrides, source, resolve=False))
+
+
+def compose_values(overrides: Sequence[str], source: ConfigSource, *, resolve: bool = True) -> dict[str, Any]:
+    """The composed config as nested dicts and lists; interpolations replaced by their values, or kept."""
+    check_overrides(overrides)
+    register()
+    with initialize_config_module("grpo.conf", version_base="1.3"):
+        try:
+            composed = compose(source.config_name, overrides=[*search_path(source), *overrides])
+            values = OmegaConf.to_container(composed, resolve=resolve)
+        except COMPOSITION_ERRORS as error:
+            stages = stages_without_values(overrides, source)
+            raise ConfigError(explain(error, overrides, key_tree(stages), group_options())) from None
+    assert isinstance(values, dict), f"the primary config is a {type(values).__name__}, not a mapping"
+    return {str(key): value for key, value in values.items()}
+
+
+def stages_without_values(overrides: Sequence[str], source: ConfigSource) -> dict[str, str]:
+    """Stage names and kinds of the config with only its group choices applied: what keys exist to suggest."""
+    groups = [text for text, one in zip(overrides, parse(overrides), strict=True) if is_group_override(one)]
+    for attempt in (groups, []):
+        try:
+            composed = compose(source.config_name, overrides=[*search_path(source), *attempt])
+        except COMPOSITION_ERRORS:
+            continue
+        stages = composed.get("stages") or DictConfig({})
+        return {str(name): str(stage.get("kind")) for name, stage in stages.items()}
+    return {}
+
+
+def search_path(source: ConfigSource) -> list[str]:
+    """The override that adds the user's config folders; raises ConfigError for a folder that is not there."""
+    if not source.config_dirs:
+        return []
+    folders = []
+    for text in source.config_dirs:
+        folder = Path(text).expanduser().resolve()
+        if not folder.is_dir():
+            raise ConfigError(f"--config-dir {text}: no such folder; wanted is a folder with config groups in it")
+        folders.append("'file://{}'".format(str(folder).replace("'", r"\'")))
+    return [f"hydra.searchpath=[{','.join(folders)}]"]
+
+
+def group_options() -> dict[str, list[str]]:
+    """Every config group that ships, with its options, schemas left out."""
+    loader = GlobalHydra.instance().config_loader()
+    return {
+        group: [name for name in loader.get_group_options(group) if not name.startswith("base_")]
+        for group in loader.list_groups("")
+        if group != "hydra"
+    }
+
+
+def shipped_options() -> dict[str, list[str]]:
+    """`group_options` for callers outside a composition: `--help` and the tests."""
+    register()
+    with initialize_config_module("grpo.conf", version_base="1.3"):
+        return group_options()
+
+
+def typed(values: Mapping[str, Any]) -> RunConfig:
+    """Plain nested values to a `RunConfig`; raises ConfigError on unknown keys, wrong types and missing values."""
+    kinds = stage_kinds(values)
+    tree = key_tree(kinds)
+    for path, value in dotted(values):
+        if path not in tree:
+            raise ConfigError(unknown("key", path, tree) + f" (value {value!r})")
+    base = OmegaConf.structured(RunConfig)
+    try:
+        for name, kind in kinds.items():
+            base.stages[name] = OmegaConf.structured(STAGE_KINDS[kind])
+        config = OmegaConf.to_object(OmegaConf.merge(base, dict(values)))
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error, (), tree, {})) from None
+    assert isinstance(config, RunConfig), type(config)
+    return config
+
+
+def stage_kinds(values: Mapping[str, Any]) -> dict[str, str]:
+    """Name and kind of every stage; raises ConfigError for a kind that does not exist."""
+    kinds = {}
+    stages = values.get("stages") or {}
+    if not isinstance(stages, Mapping):
+        raise ConfigError(f"stages={stages!r}: wanted is a mapping from stage name to stage")
+    for name, stage in stages.items():
+        kind = stage.get("kind") if isinstance(stage, Mapping) else stage
+        if kind not in STAGE_KINDS:
+            hint = f"give it one with +stage@stages.{name}=sft" if kind in (None, "???") else ""
+            raise ConfigError(f"stages.{name}.kind={kind!r}: valid are {', '.join(STAGE_KINDS)} {hint}".rstrip())
+        kinds[str(name)] = str(kind)
+    return kinds
+
+
+def dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key of nested values with its dotted path, leaves and empty mappings."""
+    for key, value in values.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            yield from dotted(value, f"{path}.")
+        elif path != "stages":
+            yield path, value
+
+
+def resolved(config: RunConfig) -> dict[str, Any]:
+    """The whole config as nested dicts and lists, for JSON, hashing and dashboards."""
+    return asdict(config)
+
+
+def to_yaml(config: RunConfig) -> str:
+    """The resolved config as YAML, in schema order; `from_yaml` reads it back."""
+    return OmegaConf.to_yaml(OmegaConf.create(resolved(config)))
+
+
+def from_yaml(text: str) -> RunConfig:
+    """The config a run was started with, from its `config.yaml`; as strict as the command line."""
+    try:
+        values = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        raise ConfigError(f"not a config: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"not a config: wanted is a mapping, got {type(values).__name__}")
+    return typed({str(key): value for key, value in values.items()})
+
+
+__all__ = ["ConfigSource", "from_yaml", "load_config", "resolved", "shipped_options", "show_config", "to_yaml", "typed"]

@@ -1,0 +1,35 @@
+"""Registers the schema with Hydra: `base_<group>` is the typed ground each file of a group starts from."""
+
+from __future__ import annotations
+
+from hydra.core.config_store import ConfigStore
+
+from grpo.config import schema
+
+GROUPS: dict[str, type] = {
+    "model": schema.ModelConfig,
+    "data": schema.DataConfig,
+    "reward": schema.RewardConfig,
+    "algorithm": schema.AlgorithmConfig,
+    "rollout": schema.RolloutConfig,
+    "optimizer": schema.OptimizerConfig,
+}
+"""Group name to the class of its slice."""
+
+STAGE_KINDS: dict[str, type[schema.StageConfig]] = {
+    "sft": schema.SFTConfig,
+    "reinforce": schema.ReinforceConfig,
+    "evaluate": schema.EvaluateConfig,
+    "export": schema.ExportConfig,
+}
+"""`kind` of a stage to its class."""
+
+
+def register() -> None:
+    """Put every schema class into Hydra's ConfigStore; safe to call again."""
+    store = ConfigStore.instance()
+    store.store(name="base_run", node=schema.RunConfig)
+    for group, node in GROUPS.items():
+        store.store(group=group, name=f"base_{group}", node=node)
+    for kind, stage in STAGE_KINDS.items():
+        store.store(group="stage", name=f"base_{kind}", node=stage)
