@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -38,12 +39,14 @@ def test_name_has_date_name_and_id(tmp_path):
 
 
 def test_paths():
-    folder = RunFolder(__import__("pathlib").Path("r"))
-    names = "config_file metrics_file rollouts checkpoints stages model summary_file report_file log_file".split()
-    assert [str(getattr(folder, name)) for name in names] == [
-        "r/config.yaml", "r/metrics.jsonl", "r/rollouts", "r/checkpoints", "r/stages", "r/model",
-        "r/summary.json", "r/report.html", "r/run.log",
-    ]  # fmt: skip
+    folder = RunFolder(Path("r"))
+    assert folder.config_file == Path("r/config.yaml")
+    assert folder.metrics_file == Path("r/metrics.jsonl")
+    assert folder.summary_file == Path("r/summary.json")
+    assert folder.report_file == Path("r/report.html")
+    assert folder.log_file == Path("r/run.log")
+    folders = (folder.rollouts, folder.checkpoints, folder.stages, folder.model)
+    assert [path.name for path in folders] == ["rollouts", "checkpoints", "stages", "model"]
     assert str(folder.stage("rl1")) == "r/stages/rl1"
     for bad in ("../x", "", ".tmp_a", "a/b"):
         with pytest.raises(ValueError, match="stage name"):
