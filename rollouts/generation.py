@@ -36,22 +36,13 @@ def generate(model: Any, task: GenerationTask) -> list[tuple[list[int], list[flo
 
     Each prompt is computed once and its keys and values repeated G times; a row leaves the batch when it ends.
     """
-    size, most = task.settings.completions_per_prompt, task.settings.max_tokens
-    device = model.device
-    ids, mask = padded(task.prompts, device, left=True)
-    positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)
-    output = model(
-        input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1
-    )
-    cache, logits = output.past_key_values, output.logits[:, -1].repeat_interleave(size, dim=0)
-    cache.batch_repeat_interleave(size)
-    mask, last_position = mask.repeat_interleave(size, dim=0), positions[:, -1:].repeat_interleave(size, dim=0)
-
-    eos = torch.tensor(task.eos_token_ids, device=device)
-    rows = torch.arange(len(mask), device=device)
-    tokens = torch.zeros(len(rows), most, dtype=torch.long, device=device)
-    logprobs = torch.zeros(len(rows), most, device=device)
-    lengths = torch.zeros(len(rows), dtype=torch.long, device=device)
+    most = task.settings.max_tokens
+    decoder, logits = Decoder.prefill(model, task.prompts, task.settings.completions_per_prompt)
+    eos = torch.tensor(task.eos_token_ids, device=logits.device)
+    rows = torch.arange(len(logits), device=logits.device)
+    tokens = torch.zeros(len(rows), most, dtype=torch.long, device=logits.device)
+    logprobs = torch.zeros(len(rows), most, device=logits.device)
+    lengths = torch.zeros(len(rows), dtype=torch.long, device=logits.device)
     for step in range(most):
         task.between_steps()
         distribution = processed_logprobs(logits, task.settings)
@@ -64,16 +55,50 @@ def generate(model: Any, task: GenerationTask) -> list[tuple[list[int], list[flo
             break
         if not is_open.all():
             kept = is_open.nonzero().squeeze(-1)
-            cache.batch_select_indices(kept)
-            rows, chosen, mask, last_position = rows[kept], chosen[kept], mask[kept], last_position[kept]
-        mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=-1)
-        last_position = last_position + 1
-        output = model(
-            input_ids=chosen[:, None], attention_mask=mask, position_ids=last_position, past_key_values=cache,
+            rows, chosen = rows[kept], chosen[kept]
+            decoder.keep(kept)
+        logits = decoder.advance(chosen)
+    return _trimmed(tokens, logprobs, lengths)
+
+
+@dataclass(slots=True)
+class Decoder:
+    """The model's state between two tokens: key-value cache, attention mask (B, T) and last positions (B, 1)."""
+
+    model: Any
+    cache: Any
+    mask: torch.Tensor
+    positions: torch.Tensor
+
+    @classmethod
+    def prefill(cls, model: Any, prompts: Sequence[tuple[int, ...]], repeats: int) -> tuple[Decoder, torch.Tensor]:
+        """Reads each prompt once; the state and the next token's logits (B, V), each prompt `repeats` times."""
+        ids, mask = padded(prompts, model.device, left=True)
+        positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)
+        output = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
+        output.past_key_values.batch_repeat_interleave(repeats)
+        mask, positions, logits = (
+            tensor.repeat_interleave(repeats, dim=0) for tensor in (mask, positions[:, -1:], output.logits[:, -1])
+        )
+        return cls(model, output.past_key_values, mask, positions), logits
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Drops all rows but these."""
+        self.cache.batch_select_indices(rows)
+        self.mask, self.positions = self.mask[rows], self.positions[rows]
+
+    def advance(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Appends one token to each row (B,); the next token's logits (B, V)."""
+        self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=-1)
+        self.positions = self.positions + 1
+        output = self.model(
+            input_ids=tokens[:, None],
+            attention_mask=self.mask,
+            position_ids=self.positions,
+            past_key_values=self.cache,
             use_cache=True,
         )
-        cache, logits = output.past_key_values, output.logits[:, -1]
-    return _trimmed(tokens, logprobs, lengths)
+        return output.logits[:, -1]  # type: ignore[no-any-return]
 
 
 @torch.inference_mode()
@@ -81,8 +106,8 @@ def score(model: Any, sequences: Sequence[tuple[int, ...]]) -> list[tuple[float,
     """Log-probs (nats, temperature 1) of tokens 1..T-1 of each sequence, one right-padded forward pass."""
     ids, mask = padded(sequences, model.device, left=False)
     logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
-    values = logits.log_softmax(dim=-1).gather(-1, ids[:, 1:, None]).squeeze(-1).tolist()
-    return [tuple(row[: len(sequence) - 1]) for row, sequence in zip(values, sequences, strict=True)]
+    values = logits.gather(-1, ids[:, 1:, None]).squeeze(-1) - logits.logsumexp(dim=-1)
+    return [tuple(row[: len(sequence) - 1]) for row, sequence in zip(values.tolist(), sequences, strict=True)]
 
 
 def padded(

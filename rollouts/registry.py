@@ -31,7 +31,7 @@ ENGINES: dict[str, Callable[[EngineSettings], RolloutEngine]] = {
     "scripted": _start_scripted,
 }
 
-INSTALL = {"vllm": "`pip install -e .[cpu]` on a CPU, `pip install -e .[vllm]` on a GPU"}
+INSTALL = {"vllm": "`pip install -e .[cpu]` on a CPU, `pip install -e .[gpu]` on a GPU"}
 """What to install when a library is missing, by its top-level name."""
 
 

@@ -17,6 +17,9 @@ from grpo.rollouts.quiet import output_to
 from grpo.rollouts.sampling import draw, uniform_noise
 from grpo.types import Group, Prompt, SamplingSettings
 
+SCORED_LOGITS = 2**27
+"""Most logits held at once while scoring: half a GiB in float32."""
+
 
 class TransformersEngine:
     """A `RolloutEngine` on a Hugging Face causal language model, on the first GPU or else the CPU.
@@ -63,7 +66,9 @@ class TransformersEngine:
     def score(self, sequences: Sequence[tuple[int, ...]]) -> list[tuple[float, ...]]:
         check_sequences(sequences, self.settings.context)
         self._usable()
-        at_once, scores = self.settings.max_sequences, []
+        longest = max(map(len, sequences), default=1)
+        at_once = max(1, SCORED_LOGITS // (longest * self.checkpoint.vocab_size))
+        scores = []
         with self._deadline("scoring") as deadline:
             for first in range(0, len(sequences), at_once):
                 deadline.check()

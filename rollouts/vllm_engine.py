@@ -54,7 +54,10 @@ class VllmEngine:
 
             self.library_version: str = vllm.__version__
             self._on_cpu = current_platform.is_cpu()
-            self._engine: Any = _start(settings, on_cpu=self._on_cpu)
+            try:
+                self._engine: Any = _start(settings, on_cpu=self._on_cpu)
+            except (RuntimeError, ValueError, OSError) as error:
+                raise EngineError(f"the vllm engine did not start ({settings.log_path} has more): {error}") from error
             log_to_file("vllm", settings.log_path)
 
     def sample(self, prompts: Sequence[Prompt], settings: SamplingSettings) -> list[Group]:
@@ -211,7 +214,7 @@ def _start(settings: EngineSettings, *, on_cpu: bool) -> Any:
         }
     arguments = EngineArgs(
         model=str(settings.model_folder),
-        dtype=settings.dtype,  # type: ignore[arg-type]
+        dtype=settings.dtype,
         seed=settings.seed,
         max_model_len=settings.context,
         max_num_seqs=settings.max_sequences,
