@@ -10,7 +10,7 @@ from grpo.track.writer import StageStart, Writer
 from grpo.types import StepMetrics
 
 if TYPE_CHECKING:
-    from tqdm import tqdm  # type: ignore[import-untyped]
+    from tqdm import tqdm
 
 SUPERVISED_LINE_EVERY = 10
 """Supervised steps are short and many: a line every tenth, and the first and last."""

@@ -125,7 +125,7 @@ def _import_wandb() -> Any:
 def _end_service() -> None:
     """End wandb's helper process: its exit hook would otherwise hold this process for as long as it retries."""
     try:
-        import psutil
+        import psutil  # type: ignore[import-untyped]
     except ImportError:
         return
     for child in psutil.Process().children():
