@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from grpo.types import Message, Problem, RewardItem
+
+USER_REWARDS = '''
+import asyncio
+import os
+import sys
+import time
+
+print("printed while importing")
+
+
+def length(completions, **kwargs):
+    """TRL style: any column may come, none is needed."""
+    print("printed to stdout")
+    os.system("echo printed by a child process")
+    return [float(len(text)) for text in completions]
+
+
+def matches_solution(prompts, completions, solution, log_extra=None, log_metric=None, **kwargs):
+    """TRL style: conversational, with a column of the data and both logs."""
+    texts = [messages[0]["content"] for messages in completions]
+    assert all(turn[-1]["role"] == "user" for turn in prompts)
+    values = [1.0 if text == wanted else 0.0 for text, wanted in zip(texts, solution)]
+    log_extra("wanted", list(solution))
+    log_metric("matched", sum(values) / len(values))
+    return values
+
+
+async def only_short(completions, completion_ids, trainer_state, **kwargs):
+    """TRL style: async, None where it does not apply, and the trainer's state."""
+    assert set(kwargs) == {"prompts", "answer"}, sorted(kwargs)
+    await asyncio.sleep(0)
+    return [float(trainer_state.global_step) if len(ids) < 3 else None for ids in completion_ids]
+
+
+def fails_on_bad(completions, **kwargs):
+    return [1 / (0 if "bad" in text else 1) for text in completions]
+
+
+def hangs_on_bad(completions, **kwargs):
+    print("about to hang")
+    while any("bad" in text for text in completions):
+        time.sleep(0.01)
+    return [1.0] * len(completions)
+
+
+def sleeps(completions, **kwargs):
+    time.sleep(1.0)
+    return [1.0] * len(completions)
+
+
+def dies_on_bad(completions, **kwargs):
+    if any("bad" in text for text in completions):
+        print("last words", file=sys.stderr)
+        os._exit(3)
+    return [1.0] * len(completions)
+
+
+def exits_on_bad(completions, **kwargs):
+    if any("bad" in text for text in completions):
+        sys.exit("no")
+    return [1.0] * len(completions)
+
+
+def one_too_few(completions, **kwargs):
+    return [1.0] * (len(completions) - 1)
+
+
+def odd_values(completions, **kwargs):
+    table = {"nan": float("nan"), "inf": float("inf"), "str": "0.5", "none": None, "bool": True, "huge": 10**400}
+    return [table.get(text, 2.0) for text in completions]
+
+
+def not_a_list(completions, **kwargs):
+    return 1.0
+
+
+def stdin_and_protocol(completions, **kwargs):
+    """Tries to read the requests and to answer in the protocol's place."""
+    os.write(1, b'{"id": 1, "values": [99.0]}\\n')
+    return [float(len(sys.stdin.read()))] * len(completions)
+
+
+def environment(completions, **kwargs):
+    return [float("CANARY_API_KEY" in os.environ), float("CANARY_PLAIN" in os.environ)]
+
+
+def process_id(completions, **kwargs):
+    return [float(os.getpid())] * len(completions)
+
+
+class Scaled:
+    def __call__(self, completions, **kwargs):
+        return [0.25] * len(completions)
+
+
+NOT_CALLABLE = 3
+'''
+
+
+@pytest.fixture
+def user_file(tmp_path: Path) -> str:
+    path = tmp_path / "user_rewards.py"
+    path.write_text(USER_REWARDS)
+    return str(path)
+
+
+@pytest.fixture
+def item() -> Callable[..., RewardItem]:
+    def make(
+        text: str,
+        answer: str = "7",
+        prompt: str | tuple[Message, ...] = "p",
+        ids: tuple[int, ...] = (1,),
+        **columns: object,
+    ) -> RewardItem:
+        problem = Problem(id="x", prompt=prompt, answer=answer, columns=columns)
+        return RewardItem(problem=problem, completion=text, completion_ids=ids, finish_reason="stop")
+
+    return make
