@@ -29,7 +29,6 @@ def dispatch(arguments: Arguments) -> int:
     if arguments.help:
         print(help_text())
         return 0
-    from grpo.config.check import check
     from grpo.config.load import ConfigSource, load_config, show_config
 
     source = ConfigSource(config_dirs=arguments.config_dirs, config_name=arguments.config_name)
@@ -40,15 +39,9 @@ def dispatch(arguments: Arguments) -> int:
         from grpo.cli.sweep import sweep
 
         return sweep(arguments, source)
-    config = load_config(arguments.overrides, source)
-    check(config)
-    if config.dry_run:
-        from grpo.cli.dry_run import dry_run
+    from grpo.cli.run import run_config
 
-        return dry_run(config)
-    from grpo.run.pipeline import run_pipeline
-
-    return run_pipeline(config)
+    return run_config(load_config(arguments.overrides, source))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from functools import cache
 from typing import Any
 
 from grpo.config import schema
@@ -32,6 +33,7 @@ class Leaf:
     explanation: str
 
 
+@cache
 def explanations() -> dict[tuple[str, str], str]:
     """(class, field) to the string written below the field in `schema.py`."""
     found: dict[tuple[str, str], str] = {}
@@ -71,10 +73,12 @@ def all_leaves() -> list[Leaf]:
     """Every knob once: top level, then what a stage adds of its own (its slices repeat the top level's)."""
     found = list(leaves_of(schema.RunConfig, "", frozenset({"stages"})))
     seen: set[str] = set()
-    for kind in STAGE_KINDS.values():
-        for leaf in leaves_of(kind, "stages.<name>.", frozenset(GROUPS) | {"kind"}):
-            if leaf.path not in seen or leaf.path.endswith(".steps"):
-                found.append(leaf)
+    for kind, cls in STAGE_KINDS.items():
+        for leaf in leaves_of(cls, "stages.<name>.", frozenset(GROUPS) | {"kind"}):
+            shared = leaf.path.rpartition(".")[2] in schema.StageConfig.__dataclass_fields__
+            if not (shared and leaf.path in seen):
+                text = leaf.explanation if shared else f"({kind}) {leaf.explanation}"
+                found.append(replace(leaf, explanation=text))
             seen.add(leaf.path)
     return found
 

@@ -110,8 +110,9 @@ def registered(key: str) -> tuple[str, ...]:
     path = Path(__file__).parents[1] / place
     path = path if path.suffix == ".py" else path / "__init__.py"
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        target = node.target if isinstance(node, ast.AnnAssign) else None
-        if isinstance(target, ast.Name) and target.id == name and isinstance(node.value, ast.Dict):
+        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+            continue
+        if node.target.id == name and isinstance(node.value, ast.Dict):
             return tuple(str(one.value) for one in node.value.keys if isinstance(one, ast.Constant))
     raise AssertionError(f"{path} has no dict {name}")
 

@@ -1,0 +1,155 @@
+"""`dry_run=true`: what a run would do, need and cost, and whether its data and rewards work, without a model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from grpo.config.errors import ConfigError
+from grpo.config.estimate import Memory, batch_lines, memory_of, parameter_count, training_flops, work_of
+from grpo.config.load import to_yaml
+from grpo.config.schema import DataConfig, ReinforceConfig, RewardConfig, RunConfig
+from grpo.types import Problem, RewardItem
+
+ROWS = 4
+"""Training rows looked at."""
+ASSUMED_UTILISATION = 0.3
+"""Share of the measured matrix rate a run is taken to reach."""
+
+
+def dry_run(config: RunConfig) -> int:
+    """Print everything; exit code 0. Raises ConfigError when the data or a reward function does not work."""
+    print(to_yaml(config))
+    sections = {
+        "Batches": batch_lines(config),
+        "Memory of an update, on one device (estimate)": memory_lines(config),
+        "Work and cost (estimate)": cost_lines(config),
+    }
+    for title, lines in sections.items():
+        print("\n".join([title, *(f"  {line}" for line in lines), ""]))
+    for key, data, reward in checked_slices(config):
+        problems = data_check(key, data)
+        if reward is not None:
+            reward_check(reward, problems)
+    print("\ndry run: nothing was trained; leave out dry_run=true to start")
+    return 0
+
+
+def memory_lines(config: RunConfig) -> Iterator[str]:
+    """The memory estimate, largest parts by name."""
+    memory = memory_of(config)
+    if memory is None:
+        yield f"unknown: the size of {config.model.name} is neither in its name nor in a local folder"
+        return
+    yield f"{parameter_count(config.model):,} parameters in {config.model.dtype}"
+    parts = {name: getattr(memory, name) for name in Memory.__dataclass_fields__}
+    yield ", ".join(f"{name} {gibibytes(size)}" for name, size in parts.items() if size)
+    yield f"together about {gibibytes(memory.total)}, and the engine's key-value cache as set in rollout"
+
+
+def gibibytes(size: int) -> str:
+    """`1.50 GiB`, or `3.2 MiB` below a tenth of one."""
+    return f"{size / 2**30:.2f} GiB" if size >= 2**30 / 10 else f"{size / 2**20:.1f} MiB"
+
+
+def cost_lines(config: RunConfig) -> Iterator[str]:
+    """Tokens per stage, arithmetic work, and hours and money at this machine's measured matrix rate."""
+    work = work_of(config)
+    for stage in work:
+        if stage.sampled or stage.trained:
+            yield f"{stage.name}: at most {stage.sampled:,} tokens sampled, {stage.trained:,} trained on"
+    parameters = parameter_count(config.model)
+    if parameters is None:
+        yield "work unknown: the model's size is"
+        return
+    flops = training_flops(parameters, work)
+    rate = matrix_rate(config.model.dtype)
+    hours = flops / (rate * ASSUMED_UTILISATION) / 3600
+    yield (
+        f"{flops:.2g} floating-point operations; at {ASSUMED_UTILISATION:.0%} of the {rate:.2g} a second measured "
+        f"here about {hours:.2g} device-hours; the first steps of a run show the real rate"
+    )
+    price = config.cost.price_per_device_hour
+    if price:
+        yield f"about {hours * price:.2g} {config.cost.currency} at {price:g} a device-hour"
+    else:
+        yield "money: set cost.price_per_device_hour to see it"
+
+
+def matrix_rate(dtype: str, size: int = 1024, seconds: float = 0.2) -> float:
+    """Floating-point operations a second of a square matrix product on this machine's training device."""
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    matrix = torch.ones(size, size, device=device, dtype=getattr(torch, dtype))
+    products, start = 0, 0.0
+    while products < 2 or time.perf_counter() - start < seconds:
+        if products == 1:  # the first product warms up and is not timed
+            start = time.perf_counter()
+        (matrix @ matrix).sum().item()
+        products += 1
+    return (products - 1) * 2 * size**3 / (time.perf_counter() - start)
+
+
+def checked_slices(config: RunConfig) -> Iterator[tuple[str, DataConfig, RewardConfig | None]]:
+    """Each different data slice of the pipeline once, with the reward it meets first."""
+    seen: list[tuple[DataConfig, RewardConfig | None]] = []
+    for name in config.pipeline:
+        stage = config.stages[name]
+        reward = stage.reward if isinstance(stage, ReinforceConfig) else None
+        if isinstance(stage, ReinforceConfig) and (stage.data, reward) not in seen:
+            seen.append((stage.data, reward))
+            yield f"stages.{name}", stage.data, reward
+    if not seen:
+        yield "data", config.data, None
+
+
+def data_check(key: str, data: DataConfig) -> list[Problem]:
+    """Load the rows and show the first; raises ConfigError with the rows at fault."""
+    from grpo.data.load import load_dataset
+
+    try:
+        dataset = load_dataset(data)
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"{key}: {error}") from None
+    first = dataset.train[0]
+    print(f"Data of {key}\n  {len(dataset.train):,} training and {len(dataset.held_out):,} held-out problems")
+    print(f"  first: {str(first.prompt)[:200]!r} → {first.answer!r}")
+    return dataset.train[:ROWS]
+
+
+def reward_check(reward: RewardConfig, problems: list[Problem]) -> None:
+    """Score each row's demonstration and a wrong answer; raises ConfigError when a function fails on them."""
+    from grpo.rewards.suite import build_suite
+
+    try:
+        suite = build_suite(reward.functions, reward.weights, reward.deadline_seconds, reward.in_process)
+    except (ValueError, ImportError) as error:
+        raise ConfigError(str(error)) from None
+    groups = [[item(problem, text) for _, text in answers(problem)] for problem in problems]
+    try:
+        scores = suite.score(groups)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    finally:
+        suite.close()
+    print(f"Rewards on {len(problems)} rows: total, then {', '.join(suite.names)}")
+    for problem, group in zip(problems, scores, strict=True):
+        for (label, _), score in zip(answers(problem), group, strict=True):
+            if score.error is not None:
+                raise ConfigError(f"reward failed on row {problem.id} ({label}): {score.error}")
+            print(f"  {problem.id} {label}: {score.total:g} = {', '.join(map(str, score.parts))}")
+
+
+def answers(problem: Problem) -> list[tuple[str, str]]:
+    """Completions to try the rewards on: the gold answer in the template, the row's demonstration, and nothing."""
+    tried = [("gold answer", f"<think>reasoning</think><answer>{problem.answer}</answer>"), ("empty answer", "")]
+    if problem.demonstration is not None:
+        tried.insert(1, ("demonstration", problem.demonstration))
+    return tried
+
+
+def item(problem: Problem, text: str) -> RewardItem:
+    """A completion as the rewards see it; without a tokenizer its ids are the text's characters."""
+    ids = tuple(ord(character) for character in text)
+    return RewardItem(problem=problem, completion=text, completion_ids=ids, finish_reason="stop")
