@@ -7,6 +7,7 @@ import math
 import torch
 
 from grpo.config.schema import OptimizerConfig
+from grpo.run.state import PartState
 
 
 class NonFiniteError(RuntimeError):
@@ -45,6 +46,13 @@ class Optimizer:
         self.adamw.step()
         self.skip()
         return norm, rate
+
+    def state(self) -> PartState:
+        """The schedule's place; the moments are a part of their own (`OptimizerState`)."""
+        return PartState(values={"done": self.done})
+
+    def load_state(self, saved: PartState) -> None:
+        self.done = int(saved.values["done"])
 
     def skip(self) -> None:
         """Drop the gradients and let the schedule go on; weights and moments stay."""

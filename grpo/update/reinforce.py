@@ -99,7 +99,7 @@ class PolicyUpdate:
             per_token = terms.loss * self._correction(anchor, sampler, meter) + self._penalty(batch, logprob, meter)
             loss = (per_token * self._reduction(columns.length[batch.completion_index], totals)).sum()
             loss.backward()  # type: ignore[no-untyped-call]
-            meter.total("loss", float(loss))
+            meter.total("loss", loss.item())
             _measure(meter, terms, entropy)
             differences.append((anchor - sampler).abs())
         if old is None:

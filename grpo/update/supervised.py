@@ -20,6 +20,6 @@ def supervised_step(
         logprob, _ = policy.token_logprobs(to_device(batch, policy.model.device), temperature=1.0)
         loss = -logprob.sum() / tokens
         loss.backward()  # type: ignore[no-untyped-call]
-        total += float(loss)
+        total += loss.item()
     norm, rate = optimizer.step()
     return {"loss": total, "grad_norm": norm, "learning_rate": rate}

@@ -1,0 +1,71 @@
+"""Loads a policy and its tokenizer; safetensors only, remote code never."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar
+
+from grpo.config.schema import ModelConfig
+from grpo.data.prompts import PromptEncoder
+from grpo.run.model_folder import require_model_folder
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A causal language model in training precision and its tokenizer."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def end_token_ids(self) -> tuple[int, ...]:
+        """Ids that end a completion: the generation config's, which engines stop at, else the model's."""
+        found = getattr(self.model.generation_config, "eos_token_id", None) or self.model.config.eos_token_id
+        return tuple(found) if isinstance(found, list) else (int(found),)
+
+    def encoder(self, system_prompt: str | None, max_tokens: int) -> PromptEncoder:
+        """Turns problems into ids for this model, completions of at most `max_tokens` to follow."""
+        return PromptEncoder(self.tokenizer, system_prompt, self.context, max_tokens, self.end_token_ids)
+
+    @property
+    def context(self) -> int:
+        """Longest prompt plus completion, tokens."""
+        return int(self.model.config.max_position_embeddings)
+
+
+disable_progress_bar()  # they belong to a person waiting for a download, not between a run's log lines
+
+HUB_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "merges.txt", "vocab.txt")
+"""What is fetched of a hub model: no pickled weights, no code."""
+
+
+def local_folder(name: str, revision: str | None) -> Path:
+    """A local folder as it is; a hub id downloaded. Raises ValueError when neither can be had."""
+    if Path(name).exists():
+        return Path(name)
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(HUB_FILES)))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise ValueError(f"model.name={name!r} is neither a local folder nor a model the hub gives: {error}") from error
+
+
+def load_model(folder: Path, config: ModelConfig) -> LoadedModel:
+    """Raises ValueError saying what the folder lacks."""
+    require_model_folder(folder)
+    model = AutoModelForCausalLM.from_pretrained(
+        str(folder),
+        dtype=getattr(torch, config.dtype),
+        attn_implementation=config.attention,
+        use_safetensors=True,
+        local_files_only=True,
+    )
+    if config.gradient_checkpointing:
+        model.gradient_checkpointing_enable()
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    return LoadedModel(model, AutoTokenizer.from_pretrained(str(folder), local_files_only=True))

@@ -1,0 +1,112 @@
+"""`summary.json`: what a run was, what it used and what came out; rewritten whole at every change."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from grpo.config.schema import RunConfig
+from grpo.run.atomic import write_json
+
+PACKAGES = ("torch", "transformers", "hydra-core", "omegaconf", "tokenizers", "datasets", "safetensors", "numpy")
+
+
+class Summary:
+    """The growing summary of one run."""
+
+    def __init__(self, file: Path, config: RunConfig) -> None:
+        self._file, self._cost = file, config.cost
+        self.content: dict[str, Any] = {
+            "status": "running",
+            "name": config.name,
+            "seed": config.seed,
+            "git_commit": git_commit(),
+            "versions": {"python": platform.python_version()} | _versions(),
+            "engine": {"name": config.rollout.engine, "version": None},
+            "stages": {},
+            "cost": {},
+            "eval": [],
+            "eval_gain": [],
+            "sync_logprob_diff_max": None,
+        }
+
+    def restore(self, earlier: Mapping[str, Any]) -> None:
+        """Take over what finished stages of a resumed run have written."""
+        for key in ("eval", "eval_gain", "stages", "sync_logprob_diff_max"):
+            self.content[key] = earlier.get(key, self.content[key])
+
+    def engine(self, name: str, version: str) -> None:
+        """What sampled the rollouts."""
+        self.content["engine"] = {"name": name, "version": version}
+
+    def saw_logprob_difference(self, largest: float) -> None:
+        """Largest trainer-sampler difference of any probe so far, nats."""
+        self.content["sync_logprob_diff_max"] = max(self.content["sync_logprob_diff_max"] or 0.0, largest)
+
+    def add_evaluations(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Entries of one stage, replacing those of an earlier attempt at it."""
+        names = {entry["stage"] for entry in entries}
+        self.content["eval"] = [e for e in self.content["eval"] if e["stage"] not in names] + list(entries)
+
+    def add_gain(self, entry: Mapping[str, Any]) -> None:
+        """A paired gain between two evaluations."""
+        same = ("from", "to", "mode")
+        kept = [e for e in self.content["eval_gain"] if any(e[key] != entry[key] for key in same)]
+        self.content["eval_gain"] = [*kept, dict(entry)]
+
+    def stage_finished(self, name: str, entry: Mapping[str, Any]) -> None:
+        """What a stage used; device-hours and cost are derived from its wall time."""
+        hours = float(entry["wall_seconds"]) / 3600 * devices()
+        price = hours * self._cost.price_per_device_hour
+        self.content["stages"][name] = {**entry, "device_hours": hours, "cost": price}
+        stages = self.content["stages"].values()
+        self.content["cost"] = {
+            "device_hours": sum(stage["device_hours"] for stage in stages),
+            "amount": sum(stage["cost"] for stage in stages),
+            "currency": self._cost.currency,
+        }
+
+    def write(self, status: str, error: str | None = None) -> None:
+        """`running`, `finished`, `interrupted` or `failed`."""
+        self.content["status"] = status
+        if error is not None:
+            self.content["error"] = error
+        write_json(self._file, self.content)
+
+
+def devices() -> int:
+    """GPUs in use, or 1 for the whole machine on CPU."""
+    import torch
+
+    return max(1, torch.cuda.device_count())
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout this package runs from, `-dirty` appended when files differ; None outside one."""
+    here = Path(__file__).resolve().parent
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,82 @@
+"""What every stage of a run shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grpo.config.schema import RunConfig, StageConfig
+from grpo.data.load import Dataset, load_dataset
+from grpo.data.prompts import PromptEncoder
+from grpo.model.load import LoadedModel, load_model, local_folder
+from grpo.model.scratch import write_scratch_model
+from grpo.run.folder import RunFolder
+from grpo.run.interrupt import Interruption
+from grpo.run.summary import Summary
+from grpo.stages.engine_slot import EngineSlot
+from grpo.track.tracker import Tracker
+from grpo.types import Problem
+
+
+class InterruptedRun(Exception):
+    """The run was asked to end and has ended at a step border, with a checkpoint."""
+
+
+@dataclass(slots=True)
+class RunContext:
+    """Handed to every stage; `step` is the only thing stages change in it."""
+
+    config: RunConfig
+    folder: RunFolder
+    tracker: Tracker
+    summary: Summary
+    interruption: Interruption
+    engine: EngineSlot
+    step: int = 0
+    """Steps of the whole run done so far."""
+
+    def stop_if_asked(self) -> None:
+        """Raises InterruptedRun after a first Ctrl-C or SIGTERM."""
+        if self.interruption.requested:
+            raise InterruptedRun(self.interruption.requested)
+
+    def dataset(self, stage: StageConfig) -> Dataset:
+        """The stage's problems."""
+        return load_dataset(stage.data, None if stage.data_from == "base" else stage.data_from)
+
+    def fitting(self, encoder: PromptEncoder, problems: Sequence[Problem], stage: StageConfig) -> list[Problem]:
+        """The problems that fit the context; raises ValueError, or says which were left out, as the stage asks."""
+        kept, misfits = encoder.keep_fitting(problems, stage.data.on_bad_row)
+        for misfit in misfits[:10]:
+            self.tracker.message(f"left out: {misfit.reason}")
+        if misfits:
+            self.tracker.message(f"left out {len(misfits)} of {len(problems)} problems: too long")
+        return kept
+
+    def model_folder(self, model_from: str) -> Path:
+        """The folder with the model a stage starts from; a hub model is fetched into the hub's own cache."""
+        if model_from in self.config.stages:
+            return self.folder.stage(model_from) / "model"
+        if model_from != "base":
+            return Path(model_from)
+        if self.config.model.name == "scratch":
+            return self._scratch_model()
+        return local_folder(self.config.model.name, self.config.model.revision)
+
+    def load_model(self, model_from: str) -> LoadedModel:
+        """The model and tokenizer a stage starts from."""
+        return load_model(self.model_folder(model_from), self.config.model)
+
+    def _scratch_model(self) -> Path:
+        folder = self.folder.path / "base"
+        if not folder.exists():
+            problems = load_dataset(self.config.data).train
+            texts = [text for problem in problems for text in _texts(problem)]
+            write_scratch_model(self.config.model.scratch, texts, self.config.seed, folder)
+        return folder
+
+
+def _texts(problem: Problem) -> list[str]:
+    prompt = problem.prompt if isinstance(problem.prompt, str) else "\n".join(m["content"] for m in problem.prompt)
+    return [prompt, problem.demonstration or problem.answer]

@@ -1,0 +1,68 @@
+"""The loop every training stage shares: step, log, checkpoint, stop when asked, resume where it stopped."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Protocol
+
+from grpo.run.checkpoint import load_checkpoint, save_checkpoint
+from grpo.run.state import StateRegistry
+from grpo.stages.context import RunContext
+from grpo.stages.totals import StageTotals, peak_memory_bytes
+from grpo.types import StepMetrics
+
+
+class StepTrainer(Protocol):
+    """One optimizer or rollout step at a time."""
+
+    totals: StageTotals
+
+    def parts(self) -> StateRegistry:
+        """Everything a checkpoint must hold for the next step to come out the same."""
+        ...
+
+    def start(self) -> None:
+        """Called once, after a checkpoint (if any) was loaded and before the first step."""
+        ...
+
+    def step(self, index: int) -> dict[str, float]:
+        """Do step `index` (from 0) and return its metrics."""
+        ...
+
+
+def train(trainer: StepTrainer, name: str, steps: int, context: RunContext, checkpoint: Path | None) -> None:
+    """Run a stage's steps from its checkpoint, or from the beginning."""
+    done = 0
+    if checkpoint is not None:
+        done = int(load_checkpoint(checkpoint, trainer.parts()).meta["stage_step"])
+    context.tracker.stage_started(name, context.config.stages[name].kind, steps, done)
+    trainer.start()
+    saving = 0.0
+    for index in range(done, steps):
+        started = time.perf_counter()
+        values = trainer.step(index)
+        values["memory/peak_rss_bytes"] = peak_memory_bytes()
+        if saving:
+            values["time/checkpoint"] = saving
+        context.step += 1
+        context.tracker.log(StepMetrics(step=context.step, stage=name, stage_step=index + 1, values=values))
+        trainer.totals.wall_seconds += time.perf_counter() - started + saving
+        last = index + 1 == steps
+        asked = bool(context.interruption.requested) and not last
+        if asked or (not last and (index + 1) % context.config.checkpoint.every == 0):
+            saving = _save(trainer, name, index + 1, context)
+        if asked:
+            context.stop_if_asked()
+
+
+def _save(trainer: StepTrainer, name: str, stage_step: int, context: RunContext) -> float:
+    started = time.perf_counter()
+    save_checkpoint(
+        context.folder.checkpoints,
+        context.step,
+        trainer.parts(),
+        {"stage": name, "stage_step": stage_step},
+        keep=context.config.checkpoint.keep,
+    )
+    return time.perf_counter() - started

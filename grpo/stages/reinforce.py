@@ -1,0 +1,144 @@
+"""Reinforcement learning with verifiable rewards: sample, score, advantage, update, sync."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from grpo.config.schema import ReinforceConfig, RolloutConfig
+from grpo.data.cursor import ProblemCursor
+from grpo.model.load import LoadedModel
+from grpo.run.model_folder import save_model
+from grpo.run.state import ModelState, OptimizerState, RandomState, StateRegistry
+from grpo.stages.context import RunContext
+from grpo.stages.loop import train
+from grpo.stages.sampler import PolicySampler
+from grpo.stages.scoring import Scorer, length_metrics, reward_metrics
+from grpo.stages.sft import packing_limits
+from grpo.stages.totals import Clock, StageTotals
+from grpo.types import SamplingSettings
+from grpo.update.experience import experience_from
+from grpo.update.mismatch import mismatch_limit
+from grpo.update.optimizer import Optimizer
+from grpo.update.policy import Policy
+from grpo.update.reinforce import PolicyUpdate, UpdateSettings, advantages_of
+
+
+def run_reinforce(name: str, stage: ReinforceConfig, context: RunContext, checkpoint: Path | None) -> StageTotals:
+    """Train, save the model to the stage's folder, and say what it took."""
+    loaded = context.load_model(stage.model_from)
+    trainer = ReinforceTrainer(name, stage, context, loaded)
+    try:
+        train(trainer, name, stage.steps, context, checkpoint)
+    finally:
+        trainer.scorer.close()
+    context.summary.saw_logprob_difference(trainer.sampler.largest_probe_difference)
+    save_model(loaded.model, loaded.tokenizer, context.folder.stage(name) / "model")
+    return trainer.totals
+
+
+class ReinforceTrainer:
+    """One rollout step at a time."""
+
+    def __init__(self, name: str, stage: ReinforceConfig, context: RunContext, loaded: LoadedModel) -> None:
+        self.name, self.stage, self.context = name, stage, context
+        self.policy = Policy(loaded.model)
+        self.encoder = loaded.encoder(stage.data.system_prompt, stage.rollout.max_tokens)
+        problems = context.fitting(self.encoder, context.dataset(stage).train, stage)
+        self.cursor = ProblemCursor(problems, (context.config.seed, name))
+        self.optimizer = Optimizer(
+            self.policy.model, stage.optimizer, stage.steps * stage.optimizer_steps_per_rollout
+        )
+        self.scorer = Scorer(stage.reward, self.encoder)
+        self.update = PolicyUpdate(self.policy, self.optimizer, self._update_settings(), self._reference())
+        self.sampler = self._sampler(loaded)
+        self.settings = sampling_settings(stage.rollout)
+        self.totals = StageTotals()
+
+    def parts(self) -> StateRegistry:
+        registry = StateRegistry()
+        registry.register("model", ModelState(self.policy.model))
+        registry.register("optimizer", OptimizerState(self.optimizer.adamw, self.policy.model.named_parameters()))
+        registry.register("schedule", self.optimizer)
+        registry.register("cursor", self.cursor)
+        registry.register("random", RandomState())
+        registry.register("totals", self.totals)
+        return registry
+
+    def start(self) -> None:
+        """Dropout stays off: the sampler has none, and the two must agree."""
+        self.policy.model.eval()
+        self.sampler.push_weights(self.context.step)
+
+    def step(self, index: int) -> dict[str, float]:
+        """groups → rewards → advantages → update → sync."""
+        clock = Clock()
+        problems = self.cursor.take(self.stage.prompts_per_step)
+        with clock("rollout"):
+            groups = self.sampler.sample(problems, self.settings, self.context.config.seed, self.name, index)
+        with clock("reward"):
+            scores = self.scorer(problems, groups)
+            advantages = advantages_of(groups, scores, self.stage.algorithm.advantage)
+        with clock("update"):
+            self.sampler.engine.sleep()
+            trees = experience_from(groups, advantages)
+            learned = self.update(trees)
+        with clock("sync"):
+            probe = self.sampler.push_weights(self.context.step + 1)
+        if self.context.tracker.wants_groups(self.context.step + 1):
+            here = (self.context.step + 1, self.name)
+            self.context.tracker.log_groups(self.scorer.record(here, problems, groups, scores, advantages))
+        lengths = length_metrics(groups)
+        trained = sum(tree.tokens for tree in trees if tree.live)
+        return (
+            reward_metrics(self.scorer.suite.labels, scores)
+            | lengths
+            | learned
+            | {"probe/max_logprob_diff": probe}
+            | clock.metrics()
+            | self._rates(clock, int(lengths["num_tokens"]), trained)
+        )
+
+    def _rates(self, clock: Clock, sampled: int, trained: int) -> dict[str, float]:
+        self.totals.tokens_sampled += sampled
+        self.totals.tokens_trained += trained
+        return {
+            "tokens_per_second/sampled": sampled / clock.seconds["rollout"],
+            "tokens_per_second/trained": trained / clock.seconds["update"],
+        }
+
+    def _update_settings(self) -> UpdateSettings:
+        stage = self.stage
+        return UpdateSettings(
+            algorithm=stage.algorithm,
+            temperature=stage.rollout.temperature,
+            max_tokens=stage.rollout.max_tokens,
+            optimizer_steps=stage.optimizer_steps_per_rollout,
+            limits=packing_limits(stage.optimizer.max_tokens_per_row, stage.optimizer.max_tokens_per_micro_batch),
+            mismatch=mismatch_limit(self.context.config.model.dtype, stage.rollout.max_logprob_diff),
+        )
+
+    def _reference(self) -> Policy | None:
+        """A frozen copy of the stage's start model, when the KL term needs one."""
+        if self.stage.algorithm.kl_coef == 0:
+            return None
+        model = self.context.load_model(self.stage.model_from).model
+        return Policy(model.eval().requires_grad_(False))
+
+    def _sampler(self, loaded: LoadedModel) -> PolicySampler:
+        engine = self.context.engine.get(
+            self.context.model_folder(self.stage.model_from),
+            loaded.context,
+            self.stage.prompts_per_step * self.stage.rollout.completions_per_prompt,
+        )
+        return PolicySampler(engine, self.policy, self.encoder, self.update.settings.mismatch, self.update.settings.limits)
+
+
+def sampling_settings(rollout: RolloutConfig) -> SamplingSettings:
+    """How a stage's rollouts are sampled."""
+    return SamplingSettings(
+        completions_per_prompt=rollout.completions_per_prompt,
+        max_tokens=rollout.max_tokens,
+        temperature=rollout.temperature,
+        top_p=rollout.top_p,
+        top_k=rollout.top_k,
+    )

@@ -1,0 +1,67 @@
+"""Samples groups from the current policy and keeps the engine's weights its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from grpo.data.prompts import PromptEncoder
+from grpo.rollouts.engine import RolloutEngine
+from grpo.run.random import derive_seed, python_random
+from grpo.types import Group, Problem, Prompt, SamplingSettings
+from grpo.update.mismatch import MismatchLimit
+from grpo.update.packing import PackingLimits
+from grpo.update.policy import Policy
+
+PROBE_SEQUENCES = 4
+PROBE_TOKENS = 24
+
+
+class PolicySampler:
+    """One stage's view of the engine."""
+
+    def __init__(
+        self,
+        engine: RolloutEngine,
+        policy: Policy,
+        encoder: PromptEncoder,
+        mismatch: MismatchLimit,
+        limits: PackingLimits,
+    ) -> None:
+        self.engine, self.policy, self.encoder = engine, policy, encoder
+        self._mismatch, self._limits = mismatch, limits
+        self.largest_probe_difference = 0.0
+
+    def sample(
+        self, problems: Sequence[Problem], settings: SamplingSettings, *seed_keys: int | str
+    ) -> list[Group]:
+        """One group per problem; each prompt's seed derives from `seed_keys` and the problem's id."""
+        prompts = [
+            Prompt(problem_id=p.id, token_ids=self.encoder.encode(p), seed=derive_seed(*seed_keys, p.id))
+            for p in problems
+        ]
+        return self.engine.sample(prompts, settings)
+
+    def push_weights(self, version: int) -> float:
+        """Give the engine the policy's weights and prove it: the probe's largest difference, nats.
+
+        Raises LogprobMismatchError when the engine's log-probs of fixed tokens are not the policy's.
+        """
+        self.engine.wake()
+        self.engine.update_weights(self.policy.named_weights(), version)
+        sequences = self._probe_sequences()
+        found = self.engine.score(sequences)
+        expected = self.policy.sequence_logprobs(sequences, self._limits)
+        difference = torch.cat([(torch.tensor(a) - b).abs() for a, b in zip(found, expected, strict=True)])
+        self._mismatch.check(difference, f"probe after weight update {version}")
+        largest = float(difference.max())
+        self.largest_probe_difference = max(self.largest_probe_difference, largest)
+        return largest
+
+    def _probe_sequences(self) -> list[tuple[int, ...]]:
+        """Fixed pseudo-random tokens, the same for every update of a model."""
+        vocabulary = self.policy.model.config.vocab_size
+        length = min(PROBE_TOKENS, self.policy.model.config.max_position_embeddings - 1)
+        rng = python_random("probe", vocabulary)
+        return [tuple(rng.randrange(vocabulary) for _ in range(length)) for _ in range(PROBE_SEQUENCES)]

@@ -1,0 +1,118 @@
+"""Groups → scores → what the log and the metrics say about them."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from grpo.config.schema import RewardConfig
+from grpo.data.prompts import PromptEncoder
+from grpo.rewards.suite import RewardSuite, build_suite
+from grpo.track.records import RolloutRecord, ScoredCompletion, ScoredGroup
+from grpo.types import Completion, Group, Problem, RewardItem, Score
+
+
+class Scorer:
+    """A stage's reward functions, applied to groups."""
+
+    def __init__(self, config: RewardConfig, encoder: PromptEncoder) -> None:
+        self.suite: RewardSuite = build_suite(
+            config.functions, config.weights, config.deadline_seconds, config.in_process, config.max_error_share
+        )
+        self._encoder = encoder
+
+    def __call__(self, problems: Sequence[Problem], groups: Sequence[Group]) -> list[list[Score]]:
+        """A score per completion. Raises RewardErrorShareError when more than the allowed share failed."""
+        items = [[self._item(p, c) for c in g.completions] for p, g in zip(problems, groups, strict=True)]
+        return self.suite.score(items)
+
+    def close(self) -> None:
+        """End the worker processes of user functions."""
+        self.suite.close()
+
+    def _item(self, problem: Problem, completion: Completion) -> RewardItem:
+        return RewardItem(
+            problem=problem,
+            completion=self._encoder.decode(completion.token_ids),
+            completion_ids=completion.token_ids,
+            finish_reason=completion.finish_reason,
+        )
+
+    def record(
+        self,
+        step: tuple[int, str],
+        problems: Sequence[Problem],
+        groups: Sequence[Group],
+        scores: Sequence[Sequence[Score]],
+        advantages: Sequence[Sequence[float | None]],
+    ) -> RolloutRecord:
+        """The step's groups as they go to `rollouts/`; `step` is (step of the run, stage name)."""
+        scored = [
+            ScoredGroup(
+                problem_id=p.id,
+                prompt_text=self._encoder.decode(self._encoder.encode(p)),
+                answer=p.answer,
+                completions=tuple(self._scored(*row) for row in zip(g.completions, ss, advs, strict=True)),
+            )
+            for p, g, ss, advs in zip(problems, groups, scores, advantages, strict=True)
+        ]
+        return RolloutRecord(step=step[0], stage=step[1], groups=tuple(scored))
+
+    def _scored(self, completion: Completion, score: Score, advantage: float | None) -> ScoredCompletion:
+        return ScoredCompletion(
+            text=self._encoder.decode(completion.token_ids),
+            token_ids=completion.token_ids,
+            finish_reason=completion.finish_reason,
+            weight_version=completion.weight_version,
+            rewards=tuple(zip(self.suite.labels, score.parts, strict=True)),
+            total=score.total,
+            advantage=advantage,
+            error=score.error,
+        )
+
+
+def reward_metrics(names: Sequence[str], scores: Sequence[Sequence[Score]]) -> dict[str, float]:
+    """Means and spreads of the rewards of one step, names as TRL's."""
+    totals = [[s.total for s in group if s.total is not None] for group in scores]
+    flat = [value for group in totals for value in group]
+    usable = [group for group in totals if len(group) >= 2]
+    equal = [group for group in usable if all(value == group[0] for value in group)]
+    metrics = {
+        "reward": _mean(flat),
+        "reward_std": _mean([statistics.stdev(group) for group in usable]),
+        "frac_reward_zero_std": _share(len(equal), len(usable)),
+        "reward_errors": float(sum(s.error is not None for group in scores for s in group)),
+    }
+    for index, name in enumerate(names):
+        values = [[s.parts[index] for s in group] for group in scores]
+        flat = [value for group in values for value in group if value is not None]
+        metrics[f"rewards/{name}/mean"] = _mean(flat)
+        metrics[f"rewards/{name}/std"] = statistics.pstdev(flat) if flat else math.nan
+        if index == 0:
+            metrics["all_zero_ratio"] = _share(sum(all(v == 0 for v in group) for group in values), len(values))
+            metrics["all_one_ratio"] = _share(sum(all(v == 1 for v in group) for group in values), len(values))
+    return metrics
+
+
+def length_metrics(groups: Sequence[Group]) -> dict[str, float]:
+    """Completion lengths of one step, tokens."""
+    completions = [c for group in groups for c in group.completions]
+    lengths = [len(c.token_ids) for c in completions]
+    ended = [len(c.token_ids) for c in completions if c.finish_reason == "stop"]
+    return {
+        "completions/mean_length": _mean(lengths),
+        "completions/min_length": float(min(lengths)),
+        "completions/max_length": float(max(lengths)),
+        "completions/clipped_ratio": 1.0 - len(ended) / len(lengths),
+        "completions/mean_terminated_length": _mean(ended),
+        "num_tokens": float(sum(lengths)),
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values) if values else math.nan
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0

@@ -1,0 +1,78 @@
+"""Supervised fine-tuning on demonstrations: the cold start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from grpo.config.schema import SFTConfig
+from grpo.data.cursor import ProblemCursor
+from grpo.data.prompts import PromptEncoder
+from grpo.run.model_folder import save_model
+from grpo.run.state import ModelState, OptimizerState, RandomState, StateRegistry
+from grpo.stages.context import RunContext
+from grpo.stages.loop import train
+from grpo.stages.totals import Clock, StageTotals
+from grpo.types import Problem
+from grpo.update.experience import Branch, Tree
+from grpo.update.optimizer import Optimizer
+from grpo.update.packing import PackingLimits
+from grpo.update.policy import Policy
+from grpo.update.supervised import supervised_step
+
+
+def run_sft(name: str, stage: SFTConfig, context: RunContext, checkpoint: Path | None) -> StageTotals:
+    """Train, save the model to the stage's folder, and say what it took."""
+    loaded = context.load_model(stage.model_from)
+    encoder = loaded.encoder(stage.data.system_prompt, max_tokens=1)
+    problems = [p for p in context.dataset(stage).train if p.demonstration is not None]
+    if not problems:
+        raise ValueError(f"stages.{name}: no row has a demonstration; set data.demonstration_column, or leave it out")
+    trainer = SFTTrainer(name, stage, Policy(loaded.model), encoder, problems, context.config.seed)
+    train(trainer, name, stage.steps, context, checkpoint)
+    save_model(loaded.model, loaded.tokenizer, context.folder.stage(name) / "model")
+    return trainer.totals
+
+
+class SFTTrainer:
+    """Takes demonstrations in a seeded order, one optimizer step at a time."""
+
+    def __init__(
+        self, name: str, stage: SFTConfig, policy: Policy, encoder: PromptEncoder, problems: list[Problem], seed: int
+    ) -> None:
+        self.stage, self.policy, self.encoder = stage, policy, encoder
+        self.cursor = ProblemCursor(problems, (seed, name))
+        self.optimizer = Optimizer(policy.model, stage.optimizer, stage.steps)
+        self.limits = packing_limits(stage.optimizer.max_tokens_per_row, stage.optimizer.max_tokens_per_micro_batch)
+        self.totals = StageTotals()
+
+    def parts(self) -> StateRegistry:
+        registry = StateRegistry()
+        registry.register("model", ModelState(self.policy.model))
+        registry.register("optimizer", OptimizerState(self.optimizer.adamw, self.policy.model.named_parameters()))
+        registry.register("schedule", self.optimizer)
+        registry.register("cursor", self.cursor)
+        registry.register("random", RandomState())
+        registry.register("totals", self.totals)
+        return registry
+
+    def start(self) -> None:
+        self.policy.model.train()
+
+    def step(self, index: int) -> dict[str, float]:
+        clock = Clock()
+        trees = [self._tree(problem) for problem in self.cursor.take(self.stage.demonstrations_per_step)]
+        with clock("update"):
+            metrics = supervised_step(self.policy, self.optimizer, trees, self.limits)
+        tokens = sum(tree.tokens for tree in trees)
+        self.totals.tokens_trained += tokens
+        return metrics | clock.metrics() | {"tokens_per_second/trained": tokens / clock.seconds["update"]}
+
+    def _tree(self, problem: Problem) -> Tree:
+        prompt_ids, completion_ids = self.encoder.encode_demonstration(problem)
+        branch = Branch(token_ids=completion_ids, sampler_logprobs=(), advantage=1.0)
+        return Tree(prompt_ids=prompt_ids, branches=(branch,))
+
+
+def packing_limits(row: int, micro_batch: int) -> PackingLimits:
+    """Rows never longer than a micro-batch."""
+    return PackingLimits(row=min(row, micro_batch), micro_batch=micro_batch)

@@ -1,0 +1,63 @@
+"""What a stage has used so far; part of every checkpoint, so that a resumed stage goes on counting."""
+
+from __future__ import annotations
+
+import resource
+import time
+from dataclasses import asdict, dataclass, fields
+
+from grpo.run.state import PartState
+
+
+@dataclass(slots=True)
+class StageTotals:
+    """Sums over the stage, killed attempts counted up to their last checkpoint."""
+
+    wall_seconds: float = 0.0
+    tokens_sampled: int = 0
+    tokens_trained: int = 0
+
+    def state(self) -> PartState:
+        return PartState(values=asdict(self))
+
+    def load_state(self, saved: PartState) -> None:
+        for item in fields(self):
+            setattr(self, item.name, saved.values[item.name])
+
+
+class Clock:
+    """Seconds per phase of one step: `with clock("rollout"): ...`."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._started = time.perf_counter()
+        self._phase, self._phase_started = "", 0.0
+
+    def __call__(self, phase: str) -> Clock:
+        self._phase = phase
+        return self
+
+    def __enter__(self) -> None:
+        self._phase_started = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        spent = time.perf_counter() - self._phase_started
+        self.seconds[self._phase] = self.seconds.get(self._phase, 0.0) + spent
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the clock was made."""
+        return time.perf_counter() - self._started
+
+    def metrics(self) -> dict[str, float]:
+        """`time/<phase>` and `step_time`, seconds."""
+        return {f"time/{phase}": spent for phase, spent in self.seconds.items()} | {"step_time": self.elapsed}
+
+
+def peak_memory_bytes() -> int:
+    """Peak resident memory of this process so far (on a GPU: peak allocated device memory)."""
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
