@@ -9,7 +9,7 @@ import asyncio
 import inspect
 import math
 import traceback
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -119,8 +119,13 @@ def _cell(item: RewardItem, column: str) -> Any:
             return item.problem.columns.get(column)
 
 
-def invoke(function: RewardFunction, signature: Signature, request: CallRequest) -> CallResult:
-    """Call `function` and check what it returns.
+def invoke(
+    function: RewardFunction,
+    signature: Signature,
+    request: CallRequest,
+    run: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run,
+) -> CallResult:
+    """Call `function` and check what it returns; `run` drives an async one to its end.
 
     Raises:
         RewardCallError: it raised, or did not return one value per completion.
@@ -136,7 +141,7 @@ def invoke(function: RewardFunction, signature: Signature, request: CallRequest)
     try:
         returned = function(**arguments)
         if inspect.isawaitable(returned):
-            returned = asyncio.run(_result(returned))
+            returned = run(_result(returned))
     except KeyboardInterrupt:
         raise
     # Everything else is the function's own failure, SystemExit and other direct children of BaseException too:

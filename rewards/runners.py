@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import queue
 import threading
 from typing import Protocol
@@ -49,13 +51,17 @@ class InProcessOverrunError(RewardDeadlineError):
 class ThreadRunner(DirectRunner):
     """Calls a user's function in a thread of this process, for closures and models that live here."""
 
+    def __init__(self, name: str, function: RewardFunction) -> None:
+        super().__init__(name, function)
+        self._loop = asyncio.Runner()
+
     def call(self, request: CallRequest, deadline_seconds: float) -> CallResult:
         """Raises `InProcessOverrunError` when the deadline passes; the thread is left behind."""
         done: queue.SimpleQueue[CallResult | RewardCallError] = queue.SimpleQueue()
 
         def work() -> None:
             try:
-                done.put(invoke(self._function, self.signature, request))
+                done.put(invoke(self._function, self.signature, request, self._loop.run))
             except RewardCallError as error:
                 done.put(error)
 
@@ -70,6 +76,11 @@ class ThreadRunner(DirectRunner):
         if isinstance(result, RewardCallError):
             raise result
         return result
+
+    def close(self) -> None:
+        """Close the event loop, unless a call that overran still runs in it."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.close()
 
 
 def runner_for(name: str, *, in_process: bool) -> Runner:

@@ -6,6 +6,7 @@ standard output when the process started; whatever the function prints goes to s
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import json
@@ -36,14 +37,18 @@ def main(name: str) -> None:
         _send(replies, {"failed": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()})
         return
     _send(replies, {"names": signature.names, "required": signature.required, "takes_any": signature.takes_any})
-    while True:
-        _send(replies, _answer(function, signature, json.loads(lines.get())))
+    # One event loop for all calls: an async reward may keep a connection open between them.
+    with asyncio.Runner() as loop:
+        while True:
+            _send(replies, _answer(function, signature, json.loads(lines.get()), loop))
 
 
-def _answer(function: RewardFunction, signature: Signature, message: dict[str, Any]) -> dict[str, Any]:
+def _answer(
+    function: RewardFunction, signature: Signature, message: dict[str, Any], loop: asyncio.Runner
+) -> dict[str, Any]:
     request = CallRequest(columns=message["columns"], count=message["count"], step=message["step"])
     try:
-        result = invoke(function, signature, request)
+        result = invoke(function, signature, request, loop.run)
     except RewardCallError as error:
         return {"id": message["id"], "error": str(error)}
     return {

@@ -40,6 +40,15 @@ async def only_short(completions, completion_ids, trainer_state, **kwargs):
     return [float(trainer_state.global_step) if len(ids) < 3 else None for ids in completion_ids]
 
 
+FIRST_LOOP = []
+
+
+async def same_loop(completions, **kwargs):
+    """As an async reward with an open connection needs it."""
+    FIRST_LOOP.append(asyncio.get_running_loop())
+    return [float(FIRST_LOOP[0] is FIRST_LOOP[-1] and not FIRST_LOOP[0].is_closed())] * len(completions)
+
+
 def fails_on_bad(completions, **kwargs):
     return [1 / (0 if "bad" in text else 1) for text in completions]
 

@@ -81,6 +81,12 @@ def test_rewards_in_trl_style(item: MakeItem, user_file: str, in_process: bool) 
         assert scores == [[Score(total=43.0, parts=(3.0, 4.0)), Score(total=4.0, parts=(4.0, None))]]
 
 
+@pytest.mark.parametrize("in_process", [False, True])
+def test_async_rewards_keep_one_event_loop(item: MakeItem, user_file: str, in_process: bool) -> None:
+    with suite_of([f"{user_file}:same_loop"], in_process=in_process) as suite:
+        assert [suite.score([[item("a")]])[0][0].total for _ in range(3)] == [1.0, 1.0, 1.0]
+
+
 def test_a_column_that_is_missing_is_named(item: MakeItem, user_file: str) -> None:
     message = r"needs \['solution'\], but the data has only .*'answer'"
     with suite_of([f"{user_file}:matches_solution"]) as suite, pytest.raises(ValueError, match=message):
