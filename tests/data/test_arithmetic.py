@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from grpo.config.schema import ArithmeticConfig
+from grpo.data.arithmetic import chain_of_thought, distinct_problems, generate, parse, solve
+from grpo.types import Problem
+
+SMALL = ArithmeticConfig(problems=200, held_out=50)
+
+
+def prompts(problems: list[Problem]) -> set[str]:
+    return {str(problem.prompt) for problem in problems}
+
+
+def test_golden_problem() -> None:
+    steps, result = chain_of_thought("7+5-3+4", 0.0, random.Random(0))
+    assert steps == ["7+5=12", "12-3=9", "9+4=13"]
+    assert result == solve("7+5-3+4") == 13
+
+
+def test_operators_go_from_left_to_right() -> None:
+    assert solve("2+3*4") == 20
+    assert parse("10*2-3") == ([10, 2, 3], ["*", "-"])
+
+
+def test_held_out_problems_occur_nowhere_else_and_stay_when_training_grows() -> None:
+    train, held_out = generate(SMALL)
+    assert (len(train), len(held_out)) == (200, 50)
+    assert len(prompts(train)) == 200 and not prompts(train) & prompts(held_out)
+    more, same = generate(replace(SMALL, problems=400))
+    assert same == held_out and not prompts(more) & prompts(held_out)
+
+
+def test_defaults_are_four_operands_and_two_operators() -> None:
+    train, _ = generate(ArithmeticConfig())
+    assert all(re.fullmatch(r"\d[+-]\d[+-]\d[+-]\d=", str(problem.prompt)) for problem in train)
+    assert distinct_problems(ArithmeticConfig()) == 10**4 * 2**3
+
+
+def test_same_seed_same_task() -> None:
+    assert generate(SMALL) == generate(SMALL)
+    assert generate(SMALL) != generate(replace(SMALL, seed=1))
+
+
+def test_share_of_wrong_steps() -> None:
+    """2,000 problems of 3 steps at 30 %: within four standard deviations (0.6 points each)."""
+    train, held_out = generate(ArithmeticConfig(problems=2000, wrong_steps=0.3))
+    steps = [step for problem in train for step in str(problem.demonstration).partition("</think>")[0][7:].split(";")]
+    wrong = sum(solve(step.partition("=")[0].replace("--", "-")) != int(step.partition("=")[2]) for step in steps if step[0] != "-")
+    counted = sum(step[0] != "-" for step in steps)
+    assert abs(wrong / counted - 0.3) < 4 * (0.3 * 0.7 / counted) ** 0.5
+    assert all(problem.demonstration is None for problem in held_out)
+
+
+def test_no_wrong_steps_means_right_answers() -> None:
+    train, _ = generate(replace(SMALL, wrong_steps=0.0))
+    assert all(str(p.demonstration).endswith(f"<answer>{p.answer}</answer>") for p in train)
+
+
+@settings(max_examples=50)
+@given(
+    numbers=st.lists(st.integers(0, 99), min_size=2, max_size=5),
+    operators=st.lists(st.sampled_from("+-*"), min_size=4, max_size=4),
+    share=st.floats(0, 1),
+)
+def test_every_chain_is_consistent_with_itself(numbers: list[int], operators: list[str], share: float) -> None:
+    text = str(numbers[0]) + "".join(o + str(n) for o, n in zip(operators, numbers[1:], strict=False))
+    steps, result = chain_of_thought(text, share, random.Random(0))
+    assert len(steps) == len(numbers) - 1
+    carried = str(numbers[0])
+    for step in steps:
+        assert step.startswith(carried)
+        carried = step.rpartition("=")[2]
+    assert carried == str(result)
+
+
+def test_too_few_distinct_problems_is_refused() -> None:
+    with pytest.raises(ValueError, match="give only 200 different ones"):
+        generate(ArithmeticConfig(operands=2, problems=400, held_out=10))
