@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -65,6 +66,24 @@ def test_replacing_leaves_nothing_of_the_old(tmp_path):
             for name in names:
                 (folder / name).touch()
     assert [entry.name for entry in target.iterdir()] == ["three"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+
+
+def test_old_folder_is_put_back_when_the_new_one_cannot_be_renamed(tmp_path, monkeypatch):
+    target = tmp_path / "model"
+    with atomic_folder(target) as folder:
+        (folder / "weights").write_text("old")
+    rename = Path.rename
+
+    def refuse_new(path, other):
+        if path.name == ".tmp_model":
+            raise OSError("refused")
+        return rename(path, other)
+
+    monkeypatch.setattr(Path, "rename", refuse_new)
+    with pytest.raises(OSError, match="refused"), atomic_folder(target):
+        pass
+    assert (target / "weights").read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
 
 

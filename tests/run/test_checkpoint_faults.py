@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
+import itertools
 import os
 import random
 import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -101,11 +104,20 @@ def test_safetensors_alone_would_accept_a_flipped_bit(tmp_path, counter, parts):
     assert not bool((read_tensors(path)["first"] == 2).all())
 
 
-def kill_a_saving_process(folder: Path, counter, parts, first: int, seconds: float) -> None:
+@pytest.mark.parametrize("tail", [b"\n", b" "])
+def test_manifest_is_checked_to_the_last_byte(tmp_path, counter, parts, tail):
+    path = save(tmp_path, counter, parts, 1)
+    with (path / "manifest.json").open("ab") as file:
+        file.write(tail)
+    with pytest.raises(DamagedFolderError, match="changed after it was written"):
+        load_checkpoint(path, parts)
+
+
+def kill_a_saving_process(folder: Path, counter, parts, steps: Iterable[int], seconds: float) -> None:
     child = os.fork()
     if child == 0:
         torch.set_num_threads(1)
-        for step in range(first, first + 10_000):
+        for step in steps:
             save(folder, counter, parts, step)
         os._exit(1)
     time.sleep(seconds)
@@ -121,7 +133,7 @@ def test_killed_at_any_moment_a_complete_checkpoint_is_newest(tmp_path, counter,
     caught_inside = 0
     reached = 0
     for _ in range(kills):
-        kill_a_saving_process(tmp_path, counter, parts, reached + 1, draw.uniform(0.02, 0.06))
+        kill_a_saving_process(tmp_path, counter, parts, itertools.count(reached + 1), draw.uniform(0.02, 0.06))
         caught_inside += bool(recover(tmp_path))
         assert all(path.name.startswith("step_") for path in tmp_path.iterdir())
         search = newest_checkpoint(tmp_path)
@@ -133,6 +145,18 @@ def test_killed_at_any_moment_a_complete_checkpoint_is_newest(tmp_path, counter,
         reached = search.newest.step
     assert caught_inside, "no kill hit a save: the test proves nothing"
     assert reached > 0
+
+
+@pytest.mark.parametrize("kills", [15, pytest.param(100, marks=pytest.mark.slow)])
+def test_killed_while_the_only_checkpoint_is_replaced(tmp_path, counter, parts, kills):
+    save(tmp_path, counter, parts, 5)
+    draw = random.Random(1)
+    for _ in range(kills):
+        kill_a_saving_process(tmp_path, counter, parts, itertools.repeat(5), draw.uniform(0.01, 0.03))
+        recover(tmp_path)
+        search = newest_checkpoint(tmp_path)
+        assert search.newest is not None
+        assert (search.newest.step, search.rejected) == (5, ())
 
 
 class Disk:
@@ -193,6 +217,19 @@ def test_disk_full_at_every_operation_of_a_save(tmp_path, counter, parts, monkey
         failures += 1
     assert failures >= 13  # folders, 2 tensor files, 2 JSON files, manifest, flushes, rename
     assert newest_checkpoint(tmp_path).newest.step == 2
+
+
+@pytest.mark.parametrize("left", range(20))
+def test_disk_full_while_the_only_checkpoint_is_replaced(tmp_path, counter, parts, monkeypatch, left):
+    save(tmp_path, counter, parts, 5)
+    with monkeypatch.context() as patch:
+        fill_after(patch, left)
+        with contextlib.suppress(CheckpointError):
+            save(tmp_path, counter, parts, 5)
+    recover(tmp_path)  # renames stop working too, so that the old one may have to be put back at the next start
+    search = newest_checkpoint(tmp_path)
+    assert search.newest is not None
+    assert (search.newest.step, search.rejected) == (5, ())
 
 
 @pytest.fixture

@@ -106,9 +106,11 @@ def test_forked_child_ignores_ctrl_c_and_dies_of_sigterm():
         child = os.fork()
         if child == 0:
             os.kill(os.getpid(), signal.SIGINT)
-            os.kill(os.getpid(), signal.SIGTERM)
-            os._exit(0)
+            if interruption.requested is None and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+                os.kill(os.getpid(), signal.SIGTERM)
+            os._exit(1)
         _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status)
         assert os.WTERMSIG(status) == signal.SIGTERM
         assert interruption.requested is None
 
