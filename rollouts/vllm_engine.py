@@ -54,6 +54,8 @@ class VllmEngine:
 
             self.library_version: str = vllm.__version__
             self._on_cpu = current_platform.is_cpu()
+            if self._on_cpu:
+                _check_head_size(settings)
             try:
                 self._engine: Any = _start(settings, on_cpu=self._on_cpu)
             except (RuntimeError, ValueError, OSError) as error:
@@ -124,8 +126,10 @@ class VllmEngine:
             while self._engine.has_unfinished_requests():
                 deadline.check()
                 finished.update((output.request_id, output) for output in self._engine.step() if output.finished)
-        except BaseException:
+        except BaseException as error:
             self._version = None  # requests may be left in the scheduler
+            if isinstance(error, RuntimeError) and not isinstance(error, EngineError):
+                raise EngineError(f"vLLM failed while sampling or scoring: {error}") from error
             raise
         return [finished[str(index)] for index in range(len(requests))]
 
@@ -229,6 +233,18 @@ def _start(settings: EngineSettings, *, on_cpu: bool) -> Any:
         **memory,
     )
     return LLMEngine.from_engine_args(arguments)
+
+
+def _check_head_size(settings: EngineSettings) -> None:
+    """vLLM's CPU attention would fail at the first sampling only."""
+    from transformers import AutoConfig
+    from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend
+
+    config = AutoConfig.from_pretrained(settings.model_folder)
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    valid = CPUAttentionBackend.get_supported_head_sizes()
+    if size not in valid:
+        raise ValueError(f"attention heads of size {size}: vLLM on a CPU needs one of {valid}")
 
 
 def _repack_embeddings(worker: Any) -> None:
