@@ -102,8 +102,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(path, facts["step"], facts["meta"])
 
 
-def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> dict[str, Any]:
-    """Verify a checkpoint, hand each part its state, and return the meta it was saved with.
+def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> Checkpoint:
+    """Verify a checkpoint, hand each part its state, and return its step and meta.
 
     Parts are touched only after everything was read.
 
@@ -118,7 +118,7 @@ def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> dict[str, Any]
     states = {name: _read_part(path, name) for name in saved}
     for name, part in parts.items():
         part.load_state(states[name])
-    return dict(checkpoint.meta)
+    return checkpoint
 
 
 def newest_checkpoint(checkpoints: Path) -> Search:

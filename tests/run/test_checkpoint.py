@@ -26,7 +26,7 @@ def test_layout_and_round_trip(tmp_path, counter, parts):
     assert path == tmp_path / "checkpoints" / "step_000100"
     assert names(path) == ["cursor.json", "cursor.safetensors", "manifest.json", "model.json", "model.safetensors"]
     counter.step = 0
-    assert load_checkpoint(path, parts) == {"stage": "rl", "stage_step": 100}
+    assert load_checkpoint(path, parts).meta == {"stage": "rl", "stage_step": 100}
     assert counter.step == 100
     assert read_checkpoint(path).step == 100
 

@@ -140,7 +140,7 @@ def test_killed_at_any_moment_a_complete_checkpoint_is_newest(tmp_path, counter,
         assert search.rejected == ()
         assert search.newest is not None
         assert search.newest.step >= reached
-        assert load_checkpoint(search.newest.path, parts) == {"step": search.newest.step}
+        assert load_checkpoint(search.newest.path, parts).meta == {"step": search.newest.step}
         assert counter.step == search.newest.step
         reached = search.newest.step
     assert caught_inside, "no kill hit a save: the test proves nothing"
