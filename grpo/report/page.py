@@ -72,12 +72,13 @@ def comparison_html(runs: Sequence[RunData]) -> str:
 
 
 def run_labels(runs: Sequence[RunData]) -> list[str]:
-    """Short labels that differ: the name with its seed, or the folder's name."""
-    named = [f"{run.name}, seed {seed}" if (seed := text(run.summary.get("seed", run.config.get("seed")))) else run.name
-             for run in runs]
-    if len(set(named)) == len(named):
-        return named
-    return [run.folder.resolve().name for run in runs]
+    """The shortest labels that differ: seeds, names, names with seeds, or folder names."""
+    seeds = [f"seed {text(run.summary.get('seed', run.config.get('seed')))}" for run in runs]
+    names = [run.name for run in runs]
+    both = [f"{name}, {seed}" for name, seed in zip(names, seeds, strict=True)]
+    choices = [names, both] if len(set(names)) > 1 else [seeds]
+    return next((labels for labels in choices if len(set(labels)) == len(runs)),
+                [run.folder.resolve().name for run in runs])
 
 
 def document(title: str, top: str, sections: Sequence[tuple[str, str, str]]) -> str:
@@ -116,7 +117,7 @@ def _comparison_table(runs: Sequence[RunData], labels: Sequence[str]) -> str:
         rows.append(_cost_row(f'<span class="key t{place}">{esc(label)}</span>', cells, run_total(run)))
     whole = sum_totals([run_total(run) for run in runs])
     foot = _cost_row("all runs together", [""] * (1 + len(modes)), whole)
-    return (f'<div class="card scroll"><table><caption>Accuracy before and after, and cost</caption>'
+    return (f'<div class="card scroll" role="region" aria-label="Cost" tabindex="0"><table><caption>Accuracy before and after, and cost</caption>'
             f'<thead><tr><th scope="col">run</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody>'
             f"<tfoot>{foot}</tfoot></table></div>")
 

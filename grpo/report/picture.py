@@ -37,7 +37,9 @@ def drawing(name: str, curves: Sequence[Series]) -> str:
     even = [smooth(curve) or curve for curve in curves]
     mean = mean_curve(even)
     values = [value for curve in even for value in curve.values]
-    low, high = min(0.0, min(values)), max(1.0, max(values)) if max(values) > 0.5 else max(values) * 1.15 or 1.0
+    low, high = min(0.0, *values), max(values) * 1.15
+    if not low < high:
+        low, high = low - 1.0, high + 1.0
     last = max(curve.steps[-1] for curve in even)
 
     def place(step: float, value: float) -> tuple[float, float]:

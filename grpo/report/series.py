@@ -59,16 +59,15 @@ def smooth(series: Series) -> Series | None:
     total = len(series.values)
     if total < SMOOTH_FROM:
         return None
-    half = max(2, total // 40)
+    half = max(2, total // 30)
     sums = [0.0]
     for value in series.values:
         sums.append(sums[-1] + value)
     edges = _stage_edges(series.stages)
     means = []
     for place in range(total):
-        first, last = edges[place]
-        reach = min(half, place - first, last - place)
-        means.append((sums[place + reach + 1] - sums[place - reach]) / (2 * reach + 1))
+        first, last = max(edges[place][0], place - half), min(edges[place][1], place + half)
+        means.append((sums[last + 1] - sums[first]) / (last + 1 - first))
     step = math.ceil(total / MOST_POINTS)
     places = sorted({*range(0, total, step), total - 1})
     even = Series(label=series.label, tone=series.tone, steps=series.steps, values=tuple(means), stages=series.stages)
@@ -90,7 +89,7 @@ def bounds(values: Sequence[float], is_share: bool) -> tuple[float, float]:
     """Axis ends with a little air; a share stays within [0, 1], and what is never negative starts at 0 when near."""
     low, high = min(values), max(values)
     if low == high:
-        pad = abs(low) * 0.1 or 0.5
+        pad = abs(low) * 0.1 or (0.02 if is_share else 0.5)
         low, high = low - pad, high + pad
     pad = 0.06 * (high - low)
     floor = 0.0 if min(values) >= 0 and low < 0.5 * high else low - pad

@@ -1,11 +1,11 @@
 """The page's style sheet: light, dark, narrow and printed."""
 
 STYLE = """
-:root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--ink:#1a2029;--soft:#586272;--line:#dfe3e9;--grid:#e9ecf1;
---band:#eef1f6;--up:#0d7a4f;--down:#bf2f2f;--upbg:#e5f5ee;--downbg:#fbeaea;--mark:#fff6df;
+:root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--ink:#1a2029;--soft:#586272;--line:#dfe3e9;--grid:#e3e7ed;
+--band:#f0f3f8;--onfill:#fff;--up:#0d7a4f;--down:#bf2f2f;--upbg:#e5f5ee;--downbg:#fbeaea;--mark:#fff6df;
 --c0:#2563c9;--c1:#c9610a;--c2:#0d857a;--c3:#b0307f;--c4:#6d49c4;--c5:#8a8f98;--c6:#8b6d14;--c7:#c23a3a}
 @media (prefers-color-scheme:dark){:root{--bg:#12151a;--card:#1b2027;--ink:#e7eaef;--soft:#9ea8b6;--line:#303743;
---grid:#293039;--band:#222933;--up:#4cc38a;--down:#f07f7f;--upbg:#17301f;--downbg:#3a1f22;--mark:#352e1a;
+--grid:#2b323c;--band:#252c36;--onfill:#10141a;--up:#4cc38a;--down:#f07f7f;--upbg:#17301f;--downbg:#3a1f22;--mark:#352e1a;
 --c0:#6ea8ff;--c1:#f0994e;--c2:#3fc4b4;--c3:#ec7ac0;--c4:#a68bf5;--c5:#8f98a5;--c6:#cdae4e;--c7:#f08080}}
 .t0{--tone:var(--c0)}.t1{--tone:var(--c1)}.t2{--tone:var(--c2)}.t3{--tone:var(--c3)}
 .t4{--tone:var(--c4)}.t5{--tone:var(--c5)}.t6{--tone:var(--c6)}.t7{--tone:var(--c7)}
@@ -46,10 +46,12 @@ thead th{color:var(--soft);font-size:.82rem;border-top:0;padding-top:2px}th:firs
 tr>:last-child{padding-right:0}tfoot th{font-weight:650;border-top:2px solid var(--line)}
 tbody th{font-weight:600}th small{color:var(--soft);font-weight:400}
 .num{text-align:right;white-space:nowrap}.num small{display:block;color:var(--soft)}.scroll{overflow-x:auto}
-.scale .track{width:55%}.track div{position:relative;height:26px;background:linear-gradient(90deg,var(--grid) 1px,
+.scale{table-layout:fixed}.scale th:first-child{width:20%;overflow-wrap:anywhere}
+.scale .num{width:26%;white-space:normal}
+.track div{position:relative;height:26px;background:linear-gradient(90deg,var(--grid) 1px,
 transparent 1px) 0 0/25% 100%;border-right:1px solid var(--grid)}
-.whisker{position:absolute;top:11px;height:4px;border-radius:2px;background:var(--c0);opacity:.45;min-width:2px}
-.point{position:absolute;top:7px;width:12px;height:12px;margin-left:-6px;border-radius:50%;background:var(--c0)}
+.whisker{position:absolute;top:10px;height:6px;border-radius:3px;background:var(--c0);opacity:.45;min-width:2px}
+.point{position:absolute;top:8px;width:10px;height:10px;margin-left:-5px;border-radius:50%;background:var(--c0)}
 .ends{padding-right:10px}.ends span{display:inline-block;width:33.3%;text-align:center}
 .ends span:first-child{text-align:left}.ends span:last-child{text-align:right}
 figure{position:relative}figure h3{display:flex;align-items:baseline;gap:7px;margin-bottom:4px}
@@ -60,7 +62,7 @@ figure .last{margin-left:auto;font-weight:650;font-variant-numeric:tabular-nums;
 stroke-linejoin:round;stroke-linecap:round}.chart .raw{stroke-width:1;opacity:.32}
 .chart .dot{fill:var(--tone)}.chart .hover{fill:var(--tone);stroke:var(--card);stroke-width:1.5}
 .chart text{fill:var(--soft);font-size:11px}.tick.y{text-anchor:end}.tick.x,.chart .stage{text-anchor:middle}
-.chart .band{fill:var(--band)}.chart .band.b1{fill:none}.chart .rule{stroke:var(--soft);stroke-width:1;
+.chart .band{fill:var(--band)}.chart .band.b0{fill:none}.chart .rule{stroke:var(--soft);stroke-width:1;
 stroke-dasharray:3 3}
 .tip{position:absolute;pointer-events:none;background:var(--ink);color:var(--bg);border-radius:7px;padding:5px 9px;
 font-size:.8rem;line-height:1.4;white-space:nowrap;z-index:4;font-variant-numeric:tabular-nums}
@@ -70,7 +72,7 @@ background:var(--tone);margin-right:6px;vertical-align:-1px}
 .split{display:grid;grid-template-columns:1fr auto;gap:2px 10px;margin-top:10px;font-size:.9rem}
 .split .total{color:var(--soft);font-variant-numeric:tabular-nums}
 .bar{grid-column:1/-1;display:flex;height:26px;border-radius:6px;overflow:hidden;background:var(--grid)}
-.fill{background:var(--tone);color:#fff;font-size:.78rem;line-height:26px;text-align:center;overflow:hidden;
+.fill{background:var(--tone);color:var(--onfill);font-size:.78rem;line-height:26px;text-align:center;overflow:hidden;
 white-space:nowrap;box-shadow:inset -1px 0 var(--card)}
 .pick{display:inline-flex;gap:8px;align-items:center;margin:4px 0 14px;font-weight:600}
 select{font:inherit;padding:6px 10px;border-radius:8px;border:1px solid var(--line);background:var(--card);
@@ -82,7 +84,8 @@ summary::-webkit-details-marker{display:none}
 .ask{font-weight:600;flex:1 1 220px;min-width:0;overflow-wrap:anywhere}.mean{color:var(--soft);font-size:.88rem}
 .ends2{display:grid;grid-template-columns:3fr 1fr;gap:14px;margin-top:12px}
 @media (max-width:640px){.ends2{grid-template-columns:1fr}main{padding:16px 12px 40px}.card{padding:13px 13px}
-.scale .track{width:34%}.ends span:nth-child(2){display:none}.ends span{width:50%}.tile .big{font-size:1.55rem}}
+.scale th:first-child{width:24%}.scale .num{width:31%}
+.ends span:nth-child(2){display:none}.ends span{width:50%}.tile .big{font-size:1.55rem}}
 pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;font:.86rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,
 monospace;max-height:26em;overflow-y:auto}
 .empty{color:var(--soft)}

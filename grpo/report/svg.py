@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grpo.report.read import StageSpan
 from grpo.report.series import Series, bounds, smooth, thin, ticks
 from grpo.report.text import by_unit, esc
 
-WIDTH, HEIGHT = 420, 230
+WIDTH, HEIGHT = 390, 225
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 24, 26
+_NARROW = 8
+"""Stages of fewer pixels, evaluations mostly, do not alternate the shading."""
 _LETTER = 6.2
 """Width of a stage label's letter, for leaving out labels that do not fit."""
 
@@ -57,8 +59,9 @@ def frame_of(chart: Chart) -> Frame:
     return Frame(first, last if last > first else first + 1, low, high)
 
 
-def line_chart(chart: Chart) -> str:
-    """The SVG element; the chart must have at least one point."""
+def line_chart(whole: Chart) -> str:
+    """The SVG element; the chart must have at least one point. Stages before and after all points are left out."""
+    chart = replace(whole, stages=stages_with_points(whole))
     frame = frame_of(chart)
     parts = [_stage_bands(chart.stages, frame), _axes(chart, frame)]
     for one in chart.series:
@@ -67,6 +70,12 @@ def line_chart(chart: Chart) -> str:
     return (f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" tabindex="0" aria-label="{esc(label)}" '
             f'data-chart="{esc(_data(chart, frame))}">{"".join(parts)}'
             '<g class="cursor" visibility="hidden"><line class="rule"/></g></svg>')
+
+
+def stages_with_points(chart: Chart) -> tuple[StageSpan, ...]:
+    """The chart's stages from the first to the last that hold a point."""
+    steps = [step for one in chart.series for step in one.steps]
+    return tuple(span for span in chart.stages if span.last >= min(steps) and span.first <= max(steps))
 
 
 def _in_words(chart: Chart) -> str:
@@ -93,10 +102,12 @@ def _stage_bands(stages: Sequence[StageSpan], frame: Frame) -> str:
     if len(stages) < 2:
         return ""
     parts = []
-    for place, span in enumerate(stages):
+    wide = 0
+    for span in stages:
         left = frame.x(max(span.first - 0.5, frame.first))
         right = frame.x(min(span.last + 0.5, frame.last))
-        parts.append(f'<rect class="band b{place % 2}" x="{left:.1f}" y="{TOP}" width="{max(right - left, 0.5):.1f}" '
+        wide += right - left > _NARROW
+        parts.append(f'<rect class="band b{wide % 2}" x="{left:.1f}" y="{TOP}" width="{max(right - left, 0.5):.1f}" '
                      f'height="{HEIGHT - TOP - BOTTOM}"/>')
         if len(span.name) * _LETTER < right - left:
             parts.append(f'<text class="stage" x="{(left + right) / 2:.1f}" y="{TOP - 7}">{esc(span.name)}</text>')
@@ -110,7 +121,7 @@ def _axes(chart: Chart, frame: Frame) -> str:
         shown = f"{100 * value:.4g} %" if chart.unit == "share" else _tick(value)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
                      f'<text class="tick y" x="{LEFT - 6}" y="{y + 3.5:.1f}">{shown}</text>')
-    for value in ticks(frame.first, frame.last, 5):
+    for value in ticks(frame.first, frame.last, 6):
         if value == int(value):
             parts.append(f'<text class="tick x" x="{frame.x(value):.1f}" y="{HEIGHT - 9}">{int(value):,}</text>')
     return "".join(parts)
@@ -118,7 +129,7 @@ def _axes(chart: Chart, frame: Frame) -> str:
 
 def _tick(value: float) -> str:
     size = abs(value)
-    if size and (size < 1e-3 or size >= 1e6):
+    if size and (size < 2e-3 or size >= 1e6):
         mantissa, exponent = f"{value:.2e}".split("e")
         return f"{float(mantissa):g}e{int(exponent)}"
     return f"{value:,.6g}"

@@ -79,10 +79,10 @@ def hours(value: float | None) -> str:
 
 
 def money(value: float | None, currency: str) -> str:
-    """`1.24 USD`; small amounts keep two significant digits."""
+    """`1.24 USD`; amounts below 1 keep four decimals."""
     if value is None:
         return MISSING
-    shown = f"{value:,.2f}" if value >= 1 or value == 0 else f"{value:.2g}"
+    shown = f"{value:,.2f}" if value >= 1 or value == 0 else f"{value:.4f}"
     return f"{shown} {currency}".strip()
 
 

@@ -94,7 +94,8 @@ class _Maker:
             "frac_reward_zero_std": 0.2 + 0.1 * done + noise(0, 0.03), "all_zero_ratio": 0.1, "all_one_ratio": 0.1,
             "reward_errors": 0.0, "completions/mean_length": 28 + 3 * done + noise(0, 0.4),
             "completions/clipped_ratio": abs(noise(0.01, 0.005)), "entropy": 0.45 - 0.2 * done + noise(0, 0.01),
-            "clip_ratio/region_mean": 0.0, "grad_norm": abs(noise(0.8, 0.1)), "learning_rate": 5e-5, "loss": noise(0, 1e-3),
+            "clip_ratio/region_mean": 0.0, "grad_norm": abs(noise(0.8, 0.1)), "learning_rate": 5e-5,
+            "loss": noise(0, 1e-3),
             "sampling/sampling_logp_difference/max": abs(noise(4e-6, 1e-6)), "step_time": abs(noise(2.1, 0.1)),
             "time/rollout": 1.2, "time/reward": 0.05, "time/update": 0.7, "time/sync": 0.08,
             "num_tokens": 256.0 * 40 * self.step,
@@ -106,7 +107,8 @@ class _Maker:
         spread = math.sqrt(sum((total - mean) ** 2 for total in totals) / len(totals)) or 1.0
         one, two, three, four = (self.random.randint(0, 9) for _ in range(4))
         gold = one + two - three + four
-        completions = tuple(self._completion(total, (total - mean) / spread, (one, two, three, four)) for total in totals)
+        numbers = (one, two, three, four)
+        completions = tuple(self._completion(total, (total - mean) / spread, numbers) for total in totals)
         return ScoredGroup(problem_id=f"p{place}", prompt_text=f"{one}+{two}-{three}+{four}={self.plan.hostile}",
                            answer=f"{gold}{self.plan.hostile}", completions=completions)
 
@@ -135,7 +137,8 @@ def _summary(plan: Plan) -> dict[str, Any]:
     stages = {"after": stage("evaluate", 12.0, 60000, 0), "before": stage("evaluate", 14.0, 90000, 0),
               "cold_start": stage("sft", 13.0, 0, 700000), "rl": stage("reinforce", 126.0, 440000, 430000),
               "warm": stage("evaluate", 12.0, 60000, 0)}
-    evals = [entry(name, mode, value * scale) for name, value in (("before", 0.02), ("warm", 0.28), ("after", FINAL_ACCURACY))
+    values = {"before": 0.02, "warm": 0.28, "after": FINAL_ACCURACY}
+    evals = [entry(name, mode, value * scale) for name, value in values.items()
              for mode, scale in (("sampled", 1.0), ("greedy", 1.15))]
     return {"status": "finished", "name": "arithmetic", "seed": plan.seed, "stages": stages, "eval": evals,
             "git_commit": "8e2c4c4b1f0d4a3e9c55aa10b7d2a2ff01020304", "sync_logprob_diff_max": 4.2e-6,
