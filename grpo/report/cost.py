@@ -10,6 +10,7 @@ from grpo.report.text import count, duration, esc, hours, money, size
 
 PARTS = ("rollout", "reward", "update", "sync", "checkpoint")
 OTHER = "other"
+SCROLL = '<div class="card scroll" role="region" aria-label="Cost" tabindex="0">'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,7 @@ def cost_table(run: RunData) -> str:
     heads = ("stage", "wall time", "tokens sampled", "tokens trained", "peak memory", "device-hours", "cost")
     head = "".join(f'<th scope="col"{"" if place == 0 else " class=num"}>{name}</th>'
                    for place, name in enumerate(heads))
-    return (f'<div class="card scroll" role="region" aria-label="Cost" tabindex="0"><table><caption>Cost per stage</caption><thead><tr>{head}</tr></thead>'
+    return (f'{SCROLL}<table><caption>Cost per stage</caption><thead><tr>{head}</tr></thead>'
             f'<tbody>{rows}</tbody><tfoot>{_row(whole, used.currency, "th")}</tfoot></table></div>')
 
 

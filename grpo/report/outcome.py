@@ -72,7 +72,7 @@ def header(run: RunData) -> str:
         ("seed", text(run.summary.get("seed", run.config.get("seed")))),
         ("steps", count(run.rows[-1].step) if run.rows else ""),
         ("engine", f"{text(engine.get('name'))} {text(engine.get('version'))}".strip()),
-        ("git commit", text(run.summary.get("git_commit"))[:12]),
+        ("git commit", _short_commit(text(run.summary.get("git_commit")))),
         ("versions", ", ".join(f"{name} {text(value)}" for name, value in versions.items())),
     ]
     rows = "".join(f"<div><dt>{name}</dt><dd>{esc(value)}</dd></div>" for name, value in facts if value)
@@ -80,6 +80,11 @@ def header(run: RunData) -> str:
     failed = f'<p class="note bad">Stopped by: {esc(error)}</p>' if error else ""
     notes = "".join(f'<p class="note">{esc(note)}</p>' for note in run.notes)
     return f'<header><h1>{esc(run.name)} {badge(run)}</h1><dl class="facts">{rows}</dl>{failed}{notes}</header>'
+
+
+def _short_commit(commit: str) -> str:
+    """Twelve letters of the hash; a `-dirty` mark stays."""
+    return commit[:12] + ("-dirty" if commit.endswith("-dirty") else "")
 
 
 def badge(run: RunData) -> str:

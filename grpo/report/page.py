@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from grpo.report.cost import RunTotal, cost_table, run_total, sum_totals, time_split
+from grpo.report.cost import SCROLL, RunTotal, cost_table, run_total, sum_totals, time_split
 from grpo.report.curves import overlay_curves, run_curves
 from grpo.report.outcome import accuracies, badge, by_mode, header, headline, largest_difference
 from grpo.report.read import RunData, read_run, text
@@ -117,7 +117,7 @@ def _comparison_table(runs: Sequence[RunData], labels: Sequence[str]) -> str:
         rows.append(_cost_row(f'<span class="key t{place}">{esc(label)}</span>', cells, run_total(run)))
     whole = sum_totals([run_total(run) for run in runs])
     foot = _cost_row("all runs together", [""] * (1 + len(modes)), whole)
-    return (f'<div class="card scroll" role="region" aria-label="Cost" tabindex="0"><table><caption>Accuracy before and after, and cost</caption>'
+    return (f'{SCROLL}<table><caption>Accuracy before and after, and cost</caption>'
             f'<thead><tr><th scope="col">run</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody>'
             f"<tfoot>{foot}</tfoot></table></div>")
 

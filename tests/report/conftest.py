@@ -141,7 +141,7 @@ def _summary(plan: Plan) -> dict[str, Any]:
     evals = [entry(name, mode, value * scale) for name, value in values.items()
              for mode, scale in (("sampled", 1.0), ("greedy", 1.15))]
     return {"status": "finished", "name": "arithmetic", "seed": plan.seed, "stages": stages, "eval": evals,
-            "git_commit": "8e2c4c4b1f0d4a3e9c55aa10b7d2a2ff01020304", "sync_logprob_diff_max": 4.2e-6,
+            "git_commit": "8e2c4c4b1f0d4a3e9c55aa10b7d2a2ff01020304-dirty", "sync_logprob_diff_max": 4.2e-6,
             "versions": {"python": "3.11.9", "torch": "2.13.0", "transformers": "5.19.0"},
             "engine": {"name": "vllm", "version": "0.32.0"},
             "cost": {"device_hours": 177 / 3600, "amount": 177 / 3600 * 0.4, "currency": "USD"}}

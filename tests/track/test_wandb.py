@@ -44,7 +44,7 @@ class FakeWandb(types.ModuleType):
         if place == self.place:
             self.how()
 
-    def Settings(self, **settings):  # noqa: N802
+    def Settings(self, **settings):
         return settings
 
     def setup(self, settings):
