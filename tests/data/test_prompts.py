@@ -58,6 +58,7 @@ def test_a_tokenizer_that_ends_texts_leaves_prompts_open() -> None:
 def test_chat_template_writes_its_own_special_tokens() -> None:
     chat = encoder(tokenizer(CHAT))
     assert chat.encode(problem("1")) == spelled("<s>", "<u>", "1", "<a>")
+    assert encoder(tokenizer(CHAT, single="<s> $A </s>")).encode(problem("1")) == spelled("<s>", "<u>", "1", "<a>")
     turns = ({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"})
     assert chat.encode(problem(turns)) == spelled("<s>", "<u>", "a", "<a>", "b", "<u>", "c", "<a>")
     system = encoder(tokenizer(CHAT), system="h")

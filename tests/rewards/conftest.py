@@ -40,6 +40,13 @@ async def only_short(completions, completion_ids, trainer_state, **kwargs):
     return [float(trainer_state.global_step) if len(ids) < 3 else None for ids in completion_ids]
 
 
+def prints_a_lot(completions, **kwargs):
+    print("x" * 300_000)
+    if "fail" in completions:
+        raise ValueError("at last")
+    return [1.0] * len(completions)
+
+
 FIRST_LOOP = []
 
 

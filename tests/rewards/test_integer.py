@@ -46,6 +46,7 @@ def test_anything_accepted_is_what_int_reads(text: str) -> None:
         ("<answer> +07. </answer>", 1.0),
         ("<think>x</think> so <answer>7</answer> indeed", 1.0),
         ("<think>maybe <answer>8</answer></think><answer>7</answer>", 1.0),
+        ("a</think><answer>8</answer></think><answer>7</answer>", 1.0),
         ("7", 0.0),
         ("<answer>8</answer>", 0.0),
         ("<answer></answer>", 0.0),

@@ -64,6 +64,15 @@ def test_megabytes_go_both_ways(worker: MakeWorker) -> None:
     assert values(worker("length"), *["x" * 1000] * 3000) == [1000.0] * 3000
 
 
+def test_what_is_printed_does_not_pile_up(worker: MakeWorker) -> None:
+    process = worker("prints_a_lot")
+    sizes = []
+    for _ in range(12):
+        assert values(process, "a") == [1.0]
+        sizes.append(os.fstat(process._printed.fileno()).st_size)
+    assert max(sizes) < 1_500_000 and sizes[-1] < max(sizes)
+
+
 def test_a_dead_worker_says_how_it_died_and_comes_back(worker: MakeWorker) -> None:
     process = worker("dies_on_bad")
     with pytest.raises(RewardCallError, match=r"(?s)died with exit code 3; it printed: .*last words"):

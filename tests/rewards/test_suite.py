@@ -122,6 +122,14 @@ def test_a_raising_function_costs_only_the_completion_at_fault(
     assert (counters.calls, counters.errors) == (1 + 3 + 2, 1)  # the batch, its groups, the items of the failed group
 
 
+def test_a_group_of_one_is_not_repeated_as_an_item(item: MakeItem, user_file: str) -> None:
+    with suite_of([f"{user_file}:fails_on_bad"]) as suite:
+        suite.score([[item("bad")], [item("a"), item("b")]])
+        assert suite.counters["fails_on_bad"].calls == 1 + 2
+        suite.score([[item("bad")]])
+        assert suite.counters["fails_on_bad"].calls == 3 + 1
+
+
 def test_wrong_length_and_wrong_type_are_errors(item: MakeItem, user_file: str) -> None:
     with suite_of([f"{user_file}:one_too_few", f"{user_file}:not_a_list"]) as suite:
         [[score, _]] = suite.score([[item("a"), item("b")]])
