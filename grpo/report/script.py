@@ -52,9 +52,8 @@ SCRIPT = """
       });
       rule.setAttribute('x1', x(step)); rule.setAttribute('x2', x(step));
       cursor.setAttribute('visibility', 'visible'); tip.hidden = false;
-      var left = svg.offsetLeft === undefined ? 0 : svg.offsetLeft;
       var figure = svg.parentNode.getBoundingClientRect(), here = svg.getBoundingClientRect();
-      left = here.left - figure.left + x(step) * scale;
+      var left = here.left - figure.left + x(step) * scale;
       tip.style.top = (here.top - figure.top + 4) + 'px';
       var right = left + tip.offsetWidth + 14 > figure.width;
       tip.style.left = (right ? Math.max(2, left - tip.offsetWidth - 10) : left + 10) + 'px';
@@ -68,11 +67,13 @@ SCRIPT = """
     svg.addEventListener('pointerleave', hide);
     svg.addEventListener('blur', hide);
     svg.addEventListener('keydown', function (event) {
-      var by = { ArrowRight: 1, ArrowLeft: -1, Home: -every.length, End: every.length }[event.key];
+      var last = every.length - 1;
+      var to = { ArrowRight: tip.hidden ? 0 : place + 1, ArrowLeft: tip.hidden ? last : place - 1,
+                 Home: 0, End: last }[event.key];
       if (event.key === 'Escape') { hide(); }
-      if (by === undefined) { return; }
+      if (to === undefined) { return; }
       event.preventDefault();
-      show(tip.hidden ? (by > 0 ? 0 : every.length - 1) : place + by);
+      show(to);
     });
   }
   Array.prototype.forEach.call(document.querySelectorAll('svg.chart'), chart);
