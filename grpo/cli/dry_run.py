@@ -106,16 +106,15 @@ def checked_slices(config: RunConfig) -> Iterator[tuple[str, DataConfig, RewardC
 
 def data_check(key: str, data: DataConfig) -> list[Problem]:
     """Load the rows and show the first; raises ConfigError with the rows at fault."""
-    from grpo.data.load import load_dataset
+    from grpo.data.load import load_split
 
     try:
-        dataset = load_dataset(data)
+        train, held_out = load_split(data, "train"), load_split(data, "held_out")
     except (ValueError, OSError) as error:
         raise ConfigError(f"{key}: {error}") from None
-    first = dataset.train[0]
-    print(f"Data of {key}\n  {len(dataset.train):,} training and {len(dataset.held_out):,} held-out problems")
-    print(f"  first: {str(first.prompt)[:200]!r} → {first.answer!r}")
-    return dataset.train[:ROWS]
+    print(f"Data of {key}\n  {len(train):,} training and {len(held_out):,} held-out problems")
+    print(f"  first: {str(train[0].prompt)[:200]!r} → {train[0].answer!r}")
+    return train[:ROWS]
 
 
 def reward_check(reward: RewardConfig, problems: list[Problem]) -> None:

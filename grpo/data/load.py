@@ -1,29 +1,22 @@
-"""The one way to a stage's problems: generated or from files, training and held-out."""
+"""The one way to a stage's problems: generated, or from files."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import Literal
 
 from grpo.config.schema import DataConfig
 from grpo.data import arithmetic
 from grpo.types import Problem
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
-    """Problems of one stage; the two parts share none."""
+def load_split(data: DataConfig, which: Literal["train", "held_out"], path: str | None = None) -> list[Problem]:
+    """Training or held-out problems; the two share none. `path` names a file that is the whole split instead.
 
-    train: list[Problem]
-    held_out: list[Problem]
-
-
-def load_dataset(data: DataConfig, path: str | None = None) -> Dataset:
-    """`path` (a stage's `data_from`) replaces `data.path`. Raises ValueError naming the rows or keys at fault."""
-    if path is not None:
-        data = replace(data, source="files", path=path)
-    if data.source == "arithmetic":
+    Raises ValueError naming the rows or keys at fault.
+    """
+    if data.source == "arithmetic" and path is None:
         train, held_out = arithmetic.generate(data.arithmetic)
-        return Dataset(train=train, held_out=held_out)
+        return train if which == "train" else held_out
     from grpo.data.files import load_problems
 
-    return Dataset(train=load_problems(data, "train"), held_out=load_problems(data, "held_out"))
+    return load_problems(data, which, path)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from grpo.config.schema import RunConfig, StageConfig
-from grpo.data.load import Dataset, load_dataset
+from grpo.data.load import load_split
 from grpo.data.prompts import PromptEncoder
 from grpo.model.load import LoadedModel, load_model, local_folder
 from grpo.model.scratch import write_scratch_model
@@ -41,9 +42,9 @@ class RunContext:
         if self.interruption.requested:
             raise InterruptedRun(self.interruption.requested)
 
-    def dataset(self, stage: StageConfig) -> Dataset:
-        """The stage's problems."""
-        return load_dataset(stage.data, None if stage.data_from == "base" else stage.data_from)
+    def problems(self, stage: StageConfig, which: Literal["train", "held_out"]) -> list[Problem]:
+        """The stage's training or held-out problems."""
+        return load_split(stage.data, which, None if stage.data_from == "base" else stage.data_from)
 
     def fitting(self, encoder: PromptEncoder, problems: Sequence[Problem], stage: StageConfig) -> list[Problem]:
         """The problems that fit the context; raises ValueError, or says which were left out, as the stage asks."""
@@ -71,7 +72,7 @@ class RunContext:
     def _scratch_model(self) -> Path:
         folder = self.folder.path / "base"
         if not folder.exists():
-            problems = load_dataset(self.config.data).train
+            problems = load_split(self.config.data, "train")
             texts = [text for problem in problems for text in _texts(problem)]
             write_scratch_model(self.config.model.scratch, texts, self.config.seed, folder)
         return folder

@@ -43,7 +43,7 @@ class ReinforceTrainer:
         self.name, self.stage, self.context = name, stage, context
         self.policy = Policy(loaded.model)
         self.encoder = loaded.encoder(stage.data.system_prompt, stage.rollout.max_tokens)
-        problems = context.fitting(self.encoder, context.dataset(stage).train, stage)
+        problems = context.fitting(self.encoder, context.problems(stage, "train"), stage)
         self.cursor = ProblemCursor(problems, (context.config.seed, name))
         self.optimizer = Optimizer(
             self.policy.model, stage.optimizer, stage.steps * stage.optimizer_steps_per_rollout

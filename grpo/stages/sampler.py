@@ -50,6 +50,9 @@ class PolicySampler:
         """
         self.engine.wake()
         self.engine.update_weights(self.policy.named_weights(), version)
+        return self._prove(version)
+
+    def _prove(self, version: int) -> float:
         sequences = self._probe_sequences()
         found = self.engine.score(sequences)
         expected = self.policy.sequence_logprobs(sequences, self._limits)

@@ -24,7 +24,7 @@ def run_sft(name: str, stage: SFTConfig, context: RunContext, checkpoint: Path |
     """Train, save the model to the stage's folder, and say what it took."""
     loaded = context.load_model(stage.model_from)
     encoder = loaded.encoder(stage.data.system_prompt, max_tokens=1)
-    problems = [p for p in context.dataset(stage).train if p.demonstration is not None]
+    problems = [p for p in context.problems(stage, "train") if p.demonstration is not None]
     if not problems:
         raise ValueError(f"stages.{name}: no row has a demonstration; set data.demonstration_column, or leave it out")
     trainer = SFTTrainer(name, stage, Policy(loaded.model), encoder, problems, context.config.seed)
