@@ -59,7 +59,9 @@ class VllmEngine:
             try:
                 self._engine: Any = _start(settings, on_cpu=self._on_cpu)
             except (RuntimeError, ValueError, OSError) as error:
-                raise EngineError(f"the vllm engine did not start ({settings.log_path} has more): {error}") from error
+                memory = f"cpu_kv_cache_gib={settings.cpu_kv_cache_gib:g}" if self._on_cpu else "gpu_memory_utilization"
+                hint = f"its memory is set by rollout.{memory}; {settings.log_path} has more"
+                raise EngineError(f"the vllm engine did not start: {error} ({hint})") from error
             log_to_file("vllm", settings.log_path)
 
     def sample(self, prompts: Sequence[Prompt], settings: SamplingSettings) -> list[Group]:
