@@ -14,15 +14,13 @@ from omegaconf.errors import OmegaConfBaseException
 from grpo.cli.arguments import Arguments
 from grpo.cli.run import run_config
 from grpo.config.errors import ConfigError
-from grpo.config.load import ConfigSource, search_path, typed
+from grpo.config.load import ConfigSource, plain_values, search_path, typed
 from grpo.config.store import register
 
 
 def run_composed(composed: DictConfig) -> int:
     """One job, called by the launcher, wherever it runs it; raises RuntimeError for a run that failed."""
-    values = OmegaConf.to_container(composed, resolve=True)
-    assert isinstance(values, dict), type(values)
-    code = run_config(typed({str(key): value for key, value in values.items()}))
+    code = run_config(typed(plain_values(OmegaConf.to_container(composed, resolve=True))))
     if code:
         raise RuntimeError(f"the run ended with exit code {code}")
     return code

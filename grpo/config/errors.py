@@ -24,11 +24,17 @@ def nearest(key: str, candidates: Iterable[str]) -> str | None:
         if candidate == key:
             continue
         whole = SequenceMatcher(None, key, candidate).ratio()
-        last = SequenceMatcher(None, key.rpartition(".")[2], candidate.rpartition(".")[2]).ratio()
+        last = likeness(key.rpartition(".")[2], candidate.rpartition(".")[2])
         ranked = (round(0.6 * last + 0.4 * whole, 3), -len(candidate), candidate)
         if best is None or ranked > best:
             best = ranked
     return best[2] if best is not None and best[0] >= CLOSE_ENOUGH else None
+
+
+def likeness(word: str, candidate: str) -> float:
+    """From 0 to 1; a word that a candidate begins with counts as close (`price`, `price_per_device_hour`)."""
+    begins = 0.9 if len(word) >= 3 and candidate.startswith(word) else 0.0
+    return max(begins, SequenceMatcher(None, word, candidate).ratio())
 
 
 def unknown(what: str, name: str, candidates: Iterable[str], listed: Iterable[str] = ()) -> str:
@@ -41,3 +47,15 @@ def unknown(what: str, name: str, candidates: Iterable[str], listed: Iterable[st
     if names:
         message += f" (valid: {', '.join(names)})" if close is not None else f"; valid: {', '.join(names)}"
     return message
+
+
+def unknown_key(key: str, keys: Iterable[str], groups: Iterable[str] = ()) -> str:
+    """`unknown key a.b; did you mean a.c?`, or what there is beside it when nothing is close."""
+    keys = set(keys)
+    level = key.rpartition(".")[0]
+    while level and level not in keys:
+        level = level.rpartition(".")[0]
+    depth = level.count(".") + 1 if level else 0
+    beside = sorted(one for one in keys if one.count(".") == depth and (not level or one.startswith(level + ".")))
+    close = nearest(key, {*keys, *groups})
+    return unknown("key", key, {*keys, *groups}, () if close is not None else beside)

@@ -13,7 +13,7 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from grpo.config.errors import unknown
+from grpo.config.errors import unknown, unknown_key
 from grpo.config.overrides import GROUP_NAMES
 
 TYPE_WORDS = {
@@ -39,11 +39,11 @@ def explain(
         return missing_option(error, options)
     stray = next((name for name in map(key_of, overrides) if "@" not in name and is_stray(name, keys)), None)
     if stray is not None:
-        return unknown_key(stray, overrides, keys)
+        return unknown_name(stray, overrides, keys)
     cause = root_cause(error)
     key = str(cause.full_key or "") if cause is not None else ""
     if isinstance(cause, (ConfigKeyError, ConfigAttributeError)) and key:
-        return in_file(error) + unknown_key(key, overrides, keys)
+        return in_file(error) + unknown_name(key, overrides, keys)
     if isinstance(cause, ValidationError) and key:
         return in_file(error) + wrong_type(key, cause, overrides, keys)
     if isinstance(cause, MissingMandatoryValue):
@@ -62,12 +62,13 @@ def is_stray(name: str, keys: Mapping[str, str]) -> bool:
 
 
 def root_cause(error: BaseException | None) -> OmegaConfBaseException | None:
-    """The OmegaConf error at the bottom of a chain of causes, if there is one."""
+    """The deepest OmegaConf error behind another that knows its key, if there is one."""
     found = None
     while error is not None:
-        if isinstance(error, OmegaConfBaseException):
+        if isinstance(error, OmegaConfBaseException) and error.full_key:
             found = error
-        error = error.__cause__
+        # Hydra wraps errors of files without `from`: they are in the context only.
+        error = error.__cause__ or error.__context__
     return found
 
 
@@ -86,25 +87,26 @@ def given(key: str, overrides: Iterable[str]) -> str | None:
     return None
 
 
-def unknown_key(key: str, overrides: Iterable[str], keys: Mapping[str, str]) -> str:
-    """`unknown key a.b; did you mean a.c?`"""
+def unknown_name(key: str, overrides: Iterable[str], keys: Mapping[str, str]) -> str:
+    """`unknown key a.b; did you mean a.c?`, or the same for a stage."""
     text = given(key, overrides)
     name = max(key, key_of(text), key=len) if text is not None else key
     stages = sorted({path.split(".")[1] for path in keys if path.startswith("stages.")})
     if name.startswith("stages.") and name.split(".")[1] not in stages:
         message = unknown("stage", name.split(".")[1], stages, stages)
         return f"{message}; add one with +stage@stages.{name.split('.')[1]}=reinforce" + (f" ({text})" if text else "")
-    return unknown("key", name, {*keys, *GROUP_NAMES})
+    return unknown_key(name, keys, GROUP_NAMES)
 
 
 def wrong_type(key: str, cause: OmegaConfBaseException, overrides: Iterable[str], keys: Mapping[str, str]) -> str:
     """`algorithm.lr='abc' (str): wanted is a number`."""
-    kind = keys.get(key, "")
+    whole = key.partition("[")[0]
+    kind = keys.get(key, keys.get(whole, ""))
     optional = kind.startswith("Optional[")
     inner = kind[len("Optional[") : -1] if optional else kind
     wanted = TYPE_WORDS.get(inner, inner or "another type") + (" or null" if optional else "")
     value = cause.value
-    text = given(key, overrides)
+    text = given(key, overrides) or given(whole, overrides)
     shown = text if text is not None else f"{key}={value!r}"
     return f"{shown}: {key} wants {wanted}, got {value!r} ({type(value).__name__})"
 

@@ -14,10 +14,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from grpo.config.errors import ConfigError, unknown
-from grpo.config.explain import explain
+from grpo.config.errors import ConfigError, unknown_key
+from grpo.config.explain import explain, is_stray
 from grpo.config.leaves import key_tree
-from grpo.config.overrides import check_overrides, is_group_override, parse
+from grpo.config.overrides import GROUP_NAMES, check_overrides, is_group_override, parse
 from grpo.config.schema import RunConfig
 from grpo.config.store import STAGE_KINDS, register
 
@@ -42,28 +42,60 @@ def load_config(overrides: Sequence[str] = (), source: ConfigSource = SHIPPED) -
 
     Raises ConfigError with one message for whatever is wrong. Values are checked by `grpo.config.check`.
     """
-    return typed(compose_values(overrides, source))
+    return composed(overrides, source)[0]
 
 
 def show_config(overrides: Sequence[str], source: ConfigSource, *, resolve: bool) -> str:
     """The config as YAML, as `--cfg job` prints it; unresolved, it shows which keys follow which."""
-    config = load_config(overrides, source)
-    return to_yaml(config) if resolve else OmegaConf.to_yaml(compose_values(overrides, source, resolve=False))
+    config, unresolved = composed(overrides, source)
+    return to_yaml(config) if resolve else unresolved
 
 
-def compose_values(overrides: Sequence[str], source: ConfigSource, *, resolve: bool = True) -> dict[str, Any]:
-    """The composed config as nested dicts and lists; interpolations replaced by their values, or kept."""
+def composed(overrides: Sequence[str], source: ConfigSource) -> tuple[RunConfig, str]:
+    """The config, and the YAML it comes from with its interpolations."""
     check_overrides(overrides)
+    check_keys(overrides)
     register()
     with initialize_config_module("grpo.conf", version_base="1.3"):
         try:
-            composed = compose(source.config_name, overrides=[*search_path(source), *overrides])
-            values = OmegaConf.to_container(composed, resolve=resolve)
+            node = compose(source.config_name, overrides=[*search_path(source), *overrides])
+            check_known(plain_values(OmegaConf.to_container(node)))
+            if OmegaConf.get_type(node) is RunConfig:
+                config = OmegaConf.to_object(node)
+            else:  # a primary config of the user without `base_run`
+                config = typed(plain_values(OmegaConf.to_container(node, resolve=True)))
+        except ConfigError:
+            raise
         except COMPOSITION_ERRORS as error:
             stages = stages_without_values(overrides, source)
             raise ConfigError(explain(error, overrides, key_tree(stages), group_options())) from None
-    assert isinstance(values, dict), f"the primary config is a {type(values).__name__}, not a mapping"
-    return {str(key): value for key, value in values.items()}
+    assert isinstance(config, RunConfig), type(config)
+    return config, OmegaConf.to_yaml(node)
+
+
+def plain_values(container: object) -> dict[str, Any]:
+    """A composed mapping with text keys."""
+    assert isinstance(container, dict), f"a config is a mapping, not a {type(container).__name__}"
+    return {str(key): value for key, value in container.items()}
+
+
+def check_known(values: Mapping[str, Any]) -> dict[str, str]:
+    """Raise ConfigError for the first key that is not in the schema; returns name and kind of every stage."""
+    kinds = stage_kinds(values)
+    tree = key_tree(kinds)
+    for path, value in dotted(values):
+        if path not in tree:
+            raise ConfigError(unknown_key(path, tree) + f" (value {value!r})")
+    return kinds
+
+
+def check_keys(overrides: Sequence[str]) -> None:
+    """Raise ConfigError for a key that no config could have; what is inside stages only a composition can tell."""
+    keys = key_tree({})
+    for override in parse(overrides):
+        name = override.key_or_group
+        if override.package is None and is_stray(name, keys) and not name.startswith("stages"):
+            raise ConfigError(unknown_key(name, keys, GROUP_NAMES))
 
 
 def stages_without_values(overrides: Sequence[str], source: ConfigSource) -> dict[str, str]:
@@ -111,18 +143,14 @@ def shipped_options() -> dict[str, list[str]]:
 
 def typed(values: Mapping[str, Any]) -> RunConfig:
     """Plain nested values to a `RunConfig`; raises ConfigError on unknown keys, wrong types and missing values."""
-    kinds = stage_kinds(values)
-    tree = key_tree(kinds)
-    for path, value in dotted(values):
-        if path not in tree:
-            raise ConfigError(unknown("key", path, tree) + f" (value {value!r})")
+    kinds = check_known(values)
     base = OmegaConf.structured(RunConfig)
     try:
         for name, kind in kinds.items():
             base.stages[name] = OmegaConf.structured(STAGE_KINDS[kind])
         config = OmegaConf.to_object(OmegaConf.merge(base, dict(values)))
     except OmegaConfBaseException as error:
-        raise ConfigError(explain(error, (), tree, {})) from None
+        raise ConfigError(explain(error, (), key_tree(kinds), {})) from None
     assert isinstance(config, RunConfig), type(config)
     return config
 
@@ -170,7 +198,7 @@ def from_yaml(text: str) -> RunConfig:
         raise ConfigError(f"not a config: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"not a config: wanted is a mapping, got {type(values).__name__}")
-    return typed({str(key): value for key, value in values.items()})
+    return typed(plain_values(values))
 
 
 __all__ = ["ConfigSource", "from_yaml", "load_config", "resolved", "shipped_options", "show_config", "to_yaml", "typed"]

@@ -1,0 +1,26 @@
+"""What several rooms' tests share: nothing reaches the network, and an unavailable device is said, not guessed."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+import pytest
+
+# Before any library reads them: tests neither download nor upload.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("WANDB_MODE", "offline")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@cache
+def _cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip tests marked `gpu` where there is no device."""
+    if item.get_closest_marker("gpu") is not None and not _cuda():
+        pytest.skip("needs a CUDA device, torch sees none")
