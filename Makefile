@@ -15,7 +15,7 @@ install: ## Create .venv and install the tested versions (VLLM=no leaves vLLM ou
 	@$(PYTHON) tools/install.py $(if $(filter no,$(VLLM)),--without-vllm)
 
 train: install ## The embedded example, from nothing to a report (ARGS="seed=1" adds overrides)
-	$(BIN)/python -m grpo logger=[console,file,wandb] $(ARGS)
+	$(BIN)/python -m grpo "logger=[console,file,wandb]" $(ARGS)
 	@echo "Report: $$(ls -td runs/*/report.html | head -n 1)"
 
 test: install ## The quick tests

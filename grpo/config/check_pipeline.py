@@ -19,7 +19,7 @@ def pipeline_problems(config: RunConfig) -> Iterator[str]:
     if not config.pipeline:
         yield "pipeline=[]: valid is at least one of the stages " + ", ".join(config.stages)
     for name in sorted({name for name in config.pipeline if config.pipeline.count(name) > 1}):
-        yield f"pipeline: {name} is there twice; give the second its own name with +stage@stages.{name}2=<kind>"
+        yield f"pipeline: {name} is there twice; valid is once, and another one as +stage@stages.{name}2=<kind>"
     for position, name in enumerate(config.pipeline):
         stage = config.stages.get(name)
         if stage is None:

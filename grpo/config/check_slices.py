@@ -89,9 +89,9 @@ def reward_problems(path: str, reward: RewardConfig) -> Iterator[str]:
             f"valid is one weight for each of {path}.functions={reward.functions}"
         )
     elif reward.weights and not any(reward.weights):
-        yield f"{path}.weights={reward.weights}: all are 0, so nothing would be learnt"
+        yield f"{path}.weights={reward.weights}: all 0, so nothing would be learnt; valid is at least one other than 0"
     for name in sorted({name for name in reward.functions if reward.functions.count(name) > 1}):
-        yield f"{path}.functions: {name} is there twice; raise its weight instead"
+        yield f"{path}.functions: {name} is there twice; valid is once, with a higher weight"
     names = registered("reward.functions")
     for name in reward.functions:
         file, colon, _ = name.rpartition(":")

@@ -105,9 +105,7 @@ def test_every_option_is_reachable() -> None:
     assert files == {f"{group}={name}" for group, names in options.items() for name in names}
 
 
-@pytest.mark.parametrize(
-    "choice", ["model=hf", "model=scratch_bpe", "data=files", "rollout=transformers"]
-)
+@pytest.mark.parametrize("choice", ["model=hf", "model=scratch_bpe", "data=files", "rollout=transformers"])
 def test_groups_compose(choice: str) -> None:
     load_config([choice])
 
