@@ -127,14 +127,14 @@ def test_ctrl_c_reaches_the_job_once_and_stops_the_sweep(tmp_path: Path) -> None
     supervisor = sweep.Supervisor()
     heard = tmp_path / "heard"
     child = (
-        "import pathlib, signal, sys, time\n"
+        "import os, pathlib, signal, sys, time\n"
         f"heard = pathlib.Path({str(heard)!r})\n"
         "count = []\n"
         "signal.signal(signal.SIGINT, lambda *_: count.append(1))\n"
         "heard.write_text('ready')\n"
         "deadline = time.monotonic() + 30\n"
         "while not count and time.monotonic() < deadline: time.sleep(0.01)\n"
-        "time.sleep(0.2); heard.write_text(str(len(count))); sys.exit(7)"
+        "time.sleep(0.2); heard.write_text(f'{len(count)} {os.getpgrp() == os.getpid()}'); sys.exit(7)"
     )
     killer = f"""
 import os, pathlib, signal, time
@@ -146,7 +146,7 @@ os.kill({os.getpid()}, signal.SIGINT)
         assert supervisor.run([sys.executable, "-c", child]) == 7
         helper.wait(timeout=30)
     assert supervisor.stopped
-    assert heard.read_text() == "1"
+    assert heard.read_text() == "1 True", "once, and out of reach of the terminal's own Ctrl-C"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
