@@ -22,8 +22,8 @@ from grpo.config.schema import (
     SFTConfig,
 )
 
-CHARACTER_VOCABULARY = 25
-"""Tokens of the `characters` tokenizer: alphabet, tags and special tokens."""
+BYTE_VOCABULARY = 262
+"""Tokens of the `bytes` tokenizer: bytes, tags and special tokens."""
 BYTES = {"float32": 4, "bfloat16": 2}
 LARGEST_LOGITS = 2**25
 """As in `grpo.kernels.token_logprob`, which imports torch; a test holds the two equal."""
@@ -146,7 +146,7 @@ def parameter_count(model: ModelConfig) -> int | None:
 
 def scratch_parameters(shape: ScratchConfig) -> int:
     """Parameters of the small Qwen2 model; `bpe` vocabularies count as full."""
-    vocabulary = CHARACTER_VOCABULARY if shape.tokenizer == "characters" else shape.vocab_size
+    vocabulary = BYTE_VOCABULARY if shape.tokenizer == "bytes" else shape.vocab_size
     return (
         described_parameters(
             {
@@ -219,7 +219,7 @@ def activations_of(model: ModelConfig, optimizer: OptimizerConfig) -> int:
 
 def logits_of(model: ModelConfig, optimizer: OptimizerConfig) -> int:
     """Bytes of the logits formed at once and of their gradient; `kernels.token_logprob` caps their number."""
-    vocabulary = CHARACTER_VOCABULARY if model.scratch.tokenizer == "characters" else model.scratch.vocab_size
+    vocabulary = BYTE_VOCABULARY if model.scratch.tokenizer == "bytes" else model.scratch.vocab_size
     tokens = optimizer.max_tokens_per_micro_batch
     elements = min(LARGEST_LOGITS, tokens * vocabulary) if model.name == "scratch" else LARGEST_LOGITS
     return 2 * 4 * elements

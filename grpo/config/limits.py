@@ -10,7 +10,7 @@ from pathlib import Path
 CHOICES: dict[str, tuple[str, ...]] = {
     "model.dtype": ("float32", "bfloat16"),
     "model.attention": ("sdpa", "eager"),
-    "model.scratch.tokenizer": ("characters", "bpe"),
+    "model.scratch.tokenizer": ("bytes", "bpe"),
     "data.source": ("arithmetic", "files"),
     "data.on_bad_row": ("fail", "skip"),
     "algorithm.dead_groups": ("count", "exclude"),

@@ -19,10 +19,10 @@ Slice = TypeVar("Slice")
 class ScratchConfig:
     """Shape of the small Qwen2 policy and its tokenizer, used when `model.name` is `scratch`."""
 
-    tokenizer: str = "characters"
-    """`characters` (digits, operators and the template's tags) or `bpe` (byte-level, trained on the run's data)."""
+    tokenizer: str = "bytes"
+    """`bytes` (each byte a token, and the template's tags) or `bpe` (byte-level, trained on the run's data)."""
     vocab_size: int = 1024
-    """Tokens of the `bpe` tokenizer; `characters` has as many as it needs."""
+    """Tokens of the `bpe` tokenizer; `bytes` has 262."""
     hidden_size: int = 128
     """H, the width of the residual stream."""
     layers: int = 3
@@ -35,6 +35,8 @@ class ScratchConfig:
     """Width of the gated feed-forward layer."""
     context: int = 128
     """Longest prompt plus completion, in tokens."""
+    rope_theta: float = 10000.0
+    """Base of the rotary positions; smaller ones tell near positions apart better."""
     tie_embeddings: bool = False
     """Share the input embedding with the output head."""
 

@@ -19,7 +19,7 @@ OPERATORS: dict[str, Callable[[int, int], int]] = {
     "*": lambda left, right: left * right,
 }
 
-LARGEST_SLIP = 3
+LARGEST_SLIP = 9
 """A wrong step misses the right result by 1 to this many."""
 
 

@@ -56,21 +56,21 @@ def test_work_counts_every_stage() -> None:
 
 
 @pytest.mark.parametrize("tied", [False, True])
-@pytest.mark.parametrize("tokenizer", ["characters", "bpe"])
+@pytest.mark.parametrize("tokenizer", ["bytes", "bpe"])
 def test_scratch_parameters_equal_the_real_model(tied: bool, tokenizer: str) -> None:
     from transformers import Qwen2ForCausalLM
 
-    from grpo.config.estimate import CHARACTER_VOCABULARY
+    from grpo.config.estimate import BYTE_VOCABULARY
     from grpo.model.scratch import ALPHABET, EOS, PAD, TAGS, UNKNOWN
 
-    assert len({PAD, EOS, UNKNOWN, *TAGS, *ALPHABET}) == CHARACTER_VOCABULARY
+    assert len({PAD, EOS, UNKNOWN, *TAGS, *ALPHABET}) == BYTE_VOCABULARY
     shape = ScratchConfig(tokenizer=tokenizer, vocab_size=300, hidden_size=48, layers=2, attention_heads=6,
                           key_value_heads=2, intermediate_size=80, tie_embeddings=tied)  # fmt: skip
     from transformers import Qwen2Config
 
     model = Qwen2ForCausalLM(
         Qwen2Config(
-            vocab_size=CHARACTER_VOCABULARY if tokenizer == "characters" else 300, hidden_size=48, intermediate_size=80,
+            vocab_size=BYTE_VOCABULARY if tokenizer == "bytes" else 300, hidden_size=48, intermediate_size=80,
             num_hidden_layers=2, num_attention_heads=6, num_key_value_heads=2, tie_word_embeddings=tied,
         )
     )  # fmt: skip
