@@ -120,9 +120,7 @@ class WorkerProcess:
         if "failed" in hello:
             self._kill()
             raise ValueError(f"reward {self.name!r} cannot be loaded: {hello['failed']}\n{hello['traceback']}")
-        return Signature(
-            names=tuple(hello["names"]), required=tuple(hello["required"]), takes_any=hello["takes_any"]
-        )
+        return Signature(names=tuple(hello["names"]), required=tuple(hello["required"]), takes_any=hello["takes_any"])
 
     def _encoded(self, request: CallRequest) -> bytes:
         columns = []

@@ -133,6 +133,4 @@ def build_suite(
 def _labels(names: Sequence[str]) -> tuple[str, ...]:
     """The function's own name where that is unique, for metrics; else the whole name."""
     short = [name.rpartition(":")[2].rpartition(".")[2] for name in names]
-    return tuple(
-        name if short.count(label) > 1 else label for name, label in zip(names, short, strict=True)
-    )
+    return tuple(name if short.count(label) > 1 else label for name, label in zip(names, short, strict=True))

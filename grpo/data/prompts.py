@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from grpo.types import Message, Problem
 
@@ -72,9 +72,7 @@ class PromptEncoder:
             )
         return ids
 
-    def keep_fitting(
-        self, problems: Sequence[Problem], on_bad_row: Literal["fail", "skip"]
-    ) -> tuple[list[Problem], list[Misfit]]:
+    def keep_fitting(self, problems: Sequence[Problem], on_bad_row: str) -> tuple[list[Problem], list[Misfit]]:
         """The problems that `encode` takes, and those it does not.
 
         Raises:

@@ -19,13 +19,19 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m grpo.report",
         description="Build one self-contained HTML page from a run's files (finished, running or killed): "
-                    "accuracy before and after, curves, cost, and what the policy wrote. "
-                    "Several runs: their curves over one another.")
+        "accuracy before and after, curves, cost, and what the policy wrote. "
+        "Several runs: their curves over one another.",
+    )
     made.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="a run folder, such as runs/<date>_<name>_<id>")
-    made.add_argument("--out", type=Path, metavar="FILE",
-                      help=f"where to write (default: RUN/report.html; {COMPARISON_FILE} here for several runs)")
-    made.add_argument("--picture", type=Path, metavar="FILE.svg",
-                      help="write a small learning curve of all runs instead of a page")
+    made.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help=f"where to write (default: RUN/report.html; {COMPARISON_FILE} here for several runs)",
+    )
+    made.add_argument(
+        "--picture", type=Path, metavar="FILE.svg", help="write a small learning curve of all runs instead of a page"
+    )
     return made
 
 

@@ -57,9 +57,11 @@ def time_split(run: RunData) -> str:
     if not bars:
         return '<p class="note">No step times have been logged yet.</p>'
     legend = "".join(f'<span class="key t{place}">{part}</span>' for place, part in enumerate((*PARTS, OTHER)))
-    return (f'<div class="card"><h3>Where each stage\'s time went</h3><div class="legend">{legend}</div>{"".join(bars)}'
-            '<p class="caption">Rollout is sampling, update is learning; in a healthy run these two dominate. '
-            "Much reward time means a slow reward function, much sync or checkpoint time a slow disk or bus.</p></div>")
+    return (
+        f'<div class="card"><h3>Where each stage\'s time went</h3><div class="legend">{legend}</div>{"".join(bars)}'
+        '<p class="caption">Rollout is sampling, update is learning; in a healthy run these two dominate. '
+        "Much reward time means a slow reward function, much sync or checkpoint time a slow disk or bus.</p></div>"
+    )
 
 
 def cost_table(run: RunData) -> str:
@@ -70,16 +72,23 @@ def cost_table(run: RunData) -> str:
     used = run_total(run)
     rows = "".join(_row(stage, used.currency, "td") for stage in stages)
     whole = StageCost(
-        name="total", kind="", wall_seconds=used.wall_seconds,
+        name="total",
+        kind="",
+        wall_seconds=used.wall_seconds,
         tokens_sampled=_sum([s.tokens_sampled for s in stages]),
         tokens_trained=_sum([s.tokens_trained for s in stages]),
         peak_memory_bytes=max((s.peak_memory_bytes for s in stages if s.peak_memory_bytes is not None), default=None),
-        device_hours=used.device_hours, cost=used.cost)
+        device_hours=used.device_hours,
+        cost=used.cost,
+    )
     heads = ("stage", "wall time", "tokens sampled", "tokens trained", "peak memory", "device-hours", "cost")
-    head = "".join(f'<th scope="col"{"" if place == 0 else " class=num"}>{name}</th>'
-                   for place, name in enumerate(heads))
-    return (f'{SCROLL}<table><caption>Cost per stage</caption><thead><tr>{head}</tr></thead>'
-            f'<tbody>{rows}</tbody><tfoot>{_row(whole, used.currency, "th")}</tfoot></table></div>')
+    head = "".join(
+        f'<th scope="col"{"" if place == 0 else " class=num"}>{name}</th>' for place, name in enumerate(heads)
+    )
+    return (
+        f"{SCROLL}<table><caption>Cost per stage</caption><thead><tr>{head}</tr></thead>"
+        f"<tbody>{rows}</tbody><tfoot>{_row(whole, used.currency, 'th')}</tfoot></table></div>"
+    )
 
 
 def run_total(run: RunData) -> RunTotal:
@@ -90,40 +99,61 @@ def run_total(run: RunData) -> RunTotal:
         wall_seconds=_sum([stage.wall_seconds for stage in stages]),
         device_hours=_first(number(total.get("device_hours")), _sum([stage.device_hours for stage in stages])),
         cost=_first(number(total.get("amount")), _sum([stage.cost for stage in stages])),
-        currency=text(total.get("currency")))
+        currency=text(total.get("currency")),
+    )
 
 
 def sum_totals(totals: Sequence[RunTotal]) -> RunTotal:
     """Several runs together; what is not known of a run adds nothing."""
     return RunTotal(
-        wall_seconds=_sum([one.wall_seconds for one in totals]), cost=_sum([one.cost for one in totals]),
+        wall_seconds=_sum([one.wall_seconds for one in totals]),
+        cost=_sum([one.cost for one in totals]),
         device_hours=_sum([one.device_hours for one in totals]),
-        currency=next((one.currency for one in totals if one.currency), ""))
+        currency=next((one.currency for one in totals if one.currency), ""),
+    )
 
 
 def _row(stage: StageCost, currency: str, cell: str) -> str:
     kind = f"<small>{esc(stage.kind)}</small>" if stage.kind else ""
-    values = (duration(stage.wall_seconds), count(stage.tokens_sampled), count(stage.tokens_trained),
-              size(stage.peak_memory_bytes), hours(stage.device_hours), money(stage.cost, esc(currency)))
+    values = (
+        duration(stage.wall_seconds),
+        count(stage.tokens_sampled),
+        count(stage.tokens_trained),
+        size(stage.peak_memory_bytes),
+        hours(stage.device_hours),
+        money(stage.cost, esc(currency)),
+    )
     cells = "".join(f'<{cell} class="num">{value}</{cell}>' for value in values)
     return f'<tr><th scope="row">{esc(stage.name)} {kind}</th>{cells}</tr>'
 
 
 def _written(name: str, entry: Mapping[str, object]) -> StageCost:
     return StageCost(
-        name=name, kind=text(entry.get("kind")), wall_seconds=number(entry.get("wall_seconds")),
-        tokens_sampled=number(entry.get("tokens_sampled")), tokens_trained=number(entry.get("tokens_trained")),
-        peak_memory_bytes=number(entry.get("peak_memory_bytes")), device_hours=number(entry.get("device_hours")),
-        cost=number(entry.get("cost")))
+        name=name,
+        kind=text(entry.get("kind")),
+        wall_seconds=number(entry.get("wall_seconds")),
+        tokens_sampled=number(entry.get("tokens_sampled")),
+        tokens_trained=number(entry.get("tokens_trained")),
+        peak_memory_bytes=number(entry.get("peak_memory_bytes")),
+        device_hours=number(entry.get("device_hours")),
+        cost=number(entry.get("cost")),
+    )
 
 
 def _measured(run: RunData, name: str) -> StageCost:
     rows = [row.values for row in run.rows if row.stage == name]
     return StageCost(
-        name=name, kind="so far", wall_seconds=_sum([row.get("step_time") for row in rows]),
-        tokens_sampled=None, tokens_trained=None, device_hours=None, cost=None,
-        peak_memory_bytes=max((row["memory/peak_rss_bytes"] for row in rows if "memory/peak_rss_bytes" in row),
-                              default=None))
+        name=name,
+        kind="so far",
+        wall_seconds=_sum([row.get("step_time") for row in rows]),
+        tokens_sampled=None,
+        tokens_trained=None,
+        device_hours=None,
+        cost=None,
+        peak_memory_bytes=max(
+            (row["memory/peak_rss_bytes"] for row in rows if "memory/peak_rss_bytes" in row), default=None
+        ),
+    )
 
 
 def _phases(run: RunData, stage: str) -> dict[str, float]:
@@ -146,9 +176,13 @@ def _bar(name: str, seconds: dict[str, float], total: float) -> str:
     places = {part: place for place, part in enumerate(seconds)}
     pieces = "".join(
         f'<span class="fill t{places[part]}" style="width:{share:.2f}%" title="{part} {duration(value)}">'
-        f'{f"{share:.0f} %" if share >= 9 else ""}</span>' for part, value, share in shares)
-    return (f'<div class="split"><b>{esc(name)}</b><span class="total">{duration(total)}</span>'
-            f'<div class="bar" role="img" aria-label="{esc(f"{name}: {words}")}">{pieces}</div></div>')
+        f"{f'{share:.0f} %' if share >= 9 else ''}</span>"
+        for part, value, share in shares
+    )
+    return (
+        f'<div class="split"><b>{esc(name)}</b><span class="total">{duration(total)}</span>'
+        f'<div class="bar" role="img" aria-label="{esc(f"{name}: {words}")}">{pieces}</div></div>'
+    )
 
 
 def _sum(values: Sequence[float | None]) -> float | None:

@@ -44,8 +44,10 @@ def plots(runs: Sequence[RunData]) -> list[Plot]:
     """The plots for which at least one run has a point."""
     names = {name for run in runs for name in run.metric_names()}
     rewards = sorted(name for name in names if name.startswith("rewards/") and name.endswith("/mean"))
-    parts = tuple(Plot(f"Reward: {name.split('/', 1)[1].removesuffix('/mean')}", (("mean", name),))
-                  for name in rewards[:MOST_REWARDS])
+    parts = tuple(
+        Plot(f"Reward: {name.split('/', 1)[1].removesuffix('/mean')}", (("mean", name),))
+        for name in rewards[:MOST_REWARDS]
+    )
     wanted = (*FIRST_PLOTS, *parts, ACCURACY, *LAST_PLOTS)
     return [plot for plot in wanted if any(name in names for _, name in plot.metrics)]
 
@@ -57,8 +59,11 @@ def run_curves(run: RunData) -> str:
 
 def overlay_curves(runs: Sequence[RunData], labels: Sequence[str]) -> str:
     """All charts of several runs, one colour per run; a plot with two metrics becomes two charts."""
-    single = [Plot(f"{plot.title}, {label}" if len(plot.metrics) > 1 else plot.title, ((label, name),))
-              for plot in plots(runs) for label, name in plot.metrics]
+    single = [
+        Plot(f"{plot.title}, {label}" if len(plot.metrics) > 1 else plot.title, ((label, name),))
+        for plot in plots(runs)
+        for label, name in plot.metrics
+    ]
     figures = []
     for plot in single:
         name = plot.metrics[0][1]
@@ -76,8 +81,10 @@ def figure_html(chart: Chart) -> str:
     unit = f'<span class="unit">{esc(chart.unit)}</span>' if chart.unit and chart.unit != "share" else ""
     keys = "".join(f'<span class="key t{one.tone}">{esc(one.label)}</span>' for one in chart.series)
     legend = f'<div class="legend">{keys}</div>' if len(chart.series) > 1 else ""
-    return (f'<figure class="card"><h3>{esc(chart.title)} {unit}{value}</h3>{legend}{line_chart(chart)}'
-            f"<figcaption>{esc(chart.caption)}</figcaption></figure>")
+    return (
+        f'<figure class="card"><h3>{esc(chart.title)} {unit}{value}</h3>{legend}{line_chart(chart)}'
+        f"<figcaption>{esc(chart.caption)}</figcaption></figure>"
+    )
 
 
 def _series_of(run: RunData, plot: Plot) -> tuple[Series, ...]:
@@ -88,5 +95,6 @@ def _series_of(run: RunData, plot: Plot) -> tuple[Series, ...]:
 def _chart(plot: Plot, series: tuple[Series, ...], stages: Sequence[StageSpan]) -> Chart:
     metric = describe(plot.metrics[0][1])
     caption = f"{metric.meaning} {metric.good}".strip() if metric else ""
-    return Chart(title=plot.title, unit=metric.unit if metric else "", series=series, stages=tuple(stages),
-                 caption=caption)
+    return Chart(
+        title=plot.title, unit=metric.unit if metric else "", series=series, stages=tuple(stages), caption=caption
+    )

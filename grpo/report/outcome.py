@@ -47,9 +47,18 @@ def accuracies(run: RunData) -> list[Accuracy]:
             continue
         ends = [number(end) for end in sequence(entry.get("ci95"))]
         low, high = ends if len(ends) == 2 else (None, None)
-        found.append(Accuracy(stage=text(entry.get("stage")), split=text(entry.get("split")), value=value, low=low,
-                              mode=text(entry.get("mode")), high=high, problems=number(entry.get("n")),
-                              samples=number(entry.get("samples_per_problem"))))
+        found.append(
+            Accuracy(
+                stage=text(entry.get("stage")),
+                split=text(entry.get("split")),
+                value=value,
+                low=low,
+                mode=text(entry.get("mode")),
+                high=high,
+                problems=number(entry.get("n")),
+                samples=number(entry.get("samples_per_problem")),
+            )
+        )
     return found
 
 
@@ -100,24 +109,30 @@ def headline(run: RunData) -> str:
         return '<p class="note">No evaluation has been made yet.</p>'
     tiles = "".join(_tile(run, entries) for entries in groups.values())
     scales = "".join(_scale(entries) for entries in groups.values())
-    return (f'<div class="tiles">{tiles}</div><div class="grid two">{scales}</div>'
-            '<p class="hint">Bars are 95 % intervals: with another draw of problems the accuracy would most likely '
-            "fall inside. Greedy takes the likeliest token each time; sampled draws at temperature 1, as in training."
-            "</p>")
+    return (
+        f'<div class="tiles">{tiles}</div><div class="grid two">{scales}</div>'
+        '<p class="hint">Bars are 95 % intervals: with another draw of problems the accuracy would most likely '
+        "fall inside. Greedy takes the likeliest token each time; sampled draws at temperature 1, as in training."
+        "</p>"
+    )
 
 
 def _tile(run: RunData, entries: Sequence[Accuracy]) -> str:
     first, last = entries[0], entries[-1]
     title = f"{_split(last.split)} accuracy, {esc(last.mode)}"
     if len(entries) == 1:
-        return (f'<div class="tile card"><h3>{title}</h3><p class="big">{percent(last.value)}</p>'
-                f"<p>after {esc(last.stage)} ({last.interval})</p></div>")
+        return (
+            f'<div class="tile card"><h3>{title}</h3><p class="big">{percent(last.value)}</p>'
+            f"<p>after {esc(last.stage)} ({last.interval})</p></div>"
+        )
     change = 100 * (last.value - first.value)
     tone = "up" if change > 0 else "down" if change < 0 else ""
-    return (f'<div class="tile card"><h3>{title}</h3>'
-            f'<p class="big">{percent(first.value)} → <strong>{percent(last.value)}</strong></p>'
-            f'<p><span class="{tone}">{change:+.1f} points</span> from {esc(first.stage)} to {esc(last.stage)}. '
-            f"{_certainty(run, first, last)}</p></div>")
+    return (
+        f'<div class="tile card"><h3>{title}</h3>'
+        f'<p class="big">{percent(first.value)} → <strong>{percent(last.value)}</strong></p>'
+        f'<p><span class="{tone}">{change:+.1f} points</span> from {esc(first.stage)} to {esc(last.stage)}. '
+        f"{_certainty(run, first, last)}</p></div>"
+    )
 
 
 def _certainty(run: RunData, first: Accuracy, last: Accuracy) -> str:
@@ -126,8 +141,10 @@ def _certainty(run: RunData, first: Accuracy, last: Accuracy) -> str:
         ends = [number(end) for end in sequence(gain.get("ci95"))]
         same = (gain.get("from"), gain.get("to"), gain.get("mode")) == (first.stage, last.stage, last.mode)
         if same and len(ends) == 2 and ends[0] is not None and ends[1] is not None:
-            return (f"Paired 95 % interval of the gain: {100 * ends[0]:+.1f} to {100 * ends[1]:+.1f} points, "
-                    "on the same problems.")
+            return (
+                f"Paired 95 % interval of the gain: {100 * ends[0]:+.1f} to {100 * ends[1]:+.1f} points, "
+                "on the same problems."
+            )
     if first.low is None or first.high is None or last.low is None or last.high is None:
         return ""
     apart = last.low > first.high or last.high < first.low
@@ -143,15 +160,19 @@ def _scale(entries: Sequence[Accuracy]) -> str:
             span = f'<span class="whisker" style="left:{left:.2f}%;width:{width:.2f}%"></span>'
         size = f"{count(entry.problems)} problems"
         size += f" \u00d7 {count(entry.samples)}" if entry.samples and entry.samples > 1 else ""
-        rows.append(f'<tr><th scope="row">{esc(entry.stage)}</th>'
-                    f'<td class="track" aria-hidden="true"><div>{span}'
-                    f'<span class="point" style="left:{100 * entry.value:.2f}%"></span></div></td>'
-                    f'<td class="num"><b>{percent(entry.value)}</b><small>{entry.interval}</small>'
-                    f"<small>{size}</small></td></tr>")
+        rows.append(
+            f'<tr><th scope="row">{esc(entry.stage)}</th>'
+            f'<td class="track" aria-hidden="true"><div>{span}'
+            f'<span class="point" style="left:{100 * entry.value:.2f}%"></span></div></td>'
+            f'<td class="num"><b>{percent(entry.value)}</b><small>{entry.interval}</small>'
+            f"<small>{size}</small></td></tr>"
+        )
     title = f"{_split(entries[0].split)}, {esc(entries[0].mode)}"
-    return (f'<div class="card"><table class="scale"><caption>{title}</caption><thead><tr><th scope="col">stage</th>'
-            '<th scope="col" class="ends"><span>0 %</span><span>50 %</span><span>100 %</span></th>'
-            f'<th scope="col" class="num">accuracy</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>')
+    return (
+        f'<div class="card"><table class="scale"><caption>{title}</caption><thead><tr><th scope="col">stage</th>'
+        '<th scope="col" class="ends"><span>0 %</span><span>50 %</span><span>100 %</span></th>'
+        f'<th scope="col" class="num">accuracy</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )
 
 
 def _split(name: str) -> str:

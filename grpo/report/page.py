@@ -46,8 +46,10 @@ def write_page(path: Path, page: str) -> Path:
 def report_html(run: RunData) -> str:
     """The report of one run."""
     curves = run_curves(run) or '<p class="note">No metrics have been written yet.</p>'
-    lead = ('<p class="hint">One point per step; the bold line is a moving average. Shaded bands are stages. '
-            "Point at a chart, or focus it and use the arrow keys, to read values.</p>")
+    lead = (
+        '<p class="hint">One point per step; the bold line is a moving average. Shaded bands are stages. '
+        "Point at a chart, or focus it and use the arrow keys, to read values.</p>"
+    )
     sections = [
         ("result", "Result", headline(run) + largest_difference(run.summary)),
         ("curves", "Curves", f'{lead}<div class="grid">{curves}</div>'),
@@ -66,8 +68,10 @@ def comparison_html(runs: Sequence[RunData]) -> str:
     keys = "".join(f'<span class="key t{place}">{esc(label)}</span>' for place, label in enumerate(labels))
     top = f'<header><h1>{len(runs)} runs compared</h1><div class="legend">{keys}</div></header>'
     curves = overlay_curves(runs, labels) or '<p class="note">No metrics have been written yet.</p>'
-    sections = [("result", "Result", _comparison_table(runs, labels)),
-                ("curves", "Curves", f'<div class="grid">{curves}</div>')]
+    sections = [
+        ("result", "Result", _comparison_table(runs, labels)),
+        ("curves", "Curves", f'<div class="grid">{curves}</div>'),
+    ]
     return document(f"{len(runs)} runs compared", top, sections)
 
 
@@ -77,8 +81,9 @@ def run_labels(runs: Sequence[RunData]) -> list[str]:
     names = [run.name for run in runs]
     both = [f"{name}, {seed}" for name, seed in zip(names, seeds, strict=True)]
     choices = [names, both] if len(set(names)) > 1 else [seeds]
-    return next((labels for labels in choices if len(set(labels)) == len(runs)),
-                [run.folder.resolve().name for run in runs])
+    return next(
+        (labels for labels in choices if len(set(labels)) == len(runs)), [run.folder.resolve().name for run in runs]
+    )
 
 
 def document(title: str, top: str, sections: Sequence[tuple[str, str, str]]) -> str:
@@ -87,11 +92,13 @@ def document(title: str, top: str, sections: Sequence[tuple[str, str, str]]) -> 
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'"
     links = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name, _ in sections)
     body = "".join(f'<section id="{anchor}"><h2>{name}</h2>{content}</section>' for anchor, name, content in sections)
-    return (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-            f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{esc(title)}</title>'
-            f"<style>{STYLE}</style></head><body><nav aria-label=\"Sections\"><div>{links}</div></nav>"
-            f"<main>{top}{body}</main><script>{SCRIPT}</script></body></html>\n")
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{esc(title)}</title>'
+        f'<style>{STYLE}</style></head><body><nav aria-label="Sections"><div>{links}</div></nav>'
+        f"<main>{top}{body}</main><script>{SCRIPT}</script></body></html>\n"
+    )
 
 
 def _config(run: RunData) -> str:
@@ -104,25 +111,39 @@ def _config(run: RunData) -> str:
 def _comparison_table(runs: Sequence[RunData], labels: Sequence[str]) -> str:
     per_run = [by_mode(accuracies(run)) for run in runs]
     modes = list(dict.fromkeys(mode for groups in per_run for mode in groups))
-    heads = ["status", *(f"{split or 'held-out'}, {mode}".replace("_", "-") for split, mode in modes),
-             "wall time", "device-hours", "cost"]
+    heads = [
+        "status",
+        *(f"{split or 'held-out'}, {mode}".replace("_", "-") for split, mode in modes),
+        "wall time",
+        "device-hours",
+        "cost",
+    ]
     head = "".join(f'<th scope="col" class="num">{esc(name)}</th>' for name in heads)
     rows = []
     for place, (run, label, groups) in enumerate(zip(runs, labels, per_run, strict=True)):
         cells = [badge(run)]
         for mode in modes:
             found = groups.get(mode)
-            cells.append(f"{percent(found[0].value)} → <b>{percent(found[-1].value)}</b>"
-                         f"<small>{found[-1].interval}</small>" if found else MISSING)
+            cells.append(
+                f"{percent(found[0].value)} → <b>{percent(found[-1].value)}</b><small>{found[-1].interval}</small>"
+                if found
+                else MISSING
+            )
         rows.append(_cost_row(f'<span class="key t{place}">{esc(label)}</span>', cells, run_total(run)))
     whole = sum_totals([run_total(run) for run in runs])
     foot = _cost_row("all runs together", [""] * (1 + len(modes)), whole)
-    return (f'{SCROLL}<table><caption>Accuracy before and after, and cost</caption>'
-            f'<thead><tr><th scope="col">run</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody>'
-            f"<tfoot>{foot}</tfoot></table></div>")
+    return (
+        f"{SCROLL}<table><caption>Accuracy before and after, and cost</caption>"
+        f'<thead><tr><th scope="col">run</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody>'
+        f"<tfoot>{foot}</tfoot></table></div>"
+    )
 
 
 def _cost_row(name: str, cells: Sequence[str], total: RunTotal) -> str:
-    all_cells = [*cells, duration(total.wall_seconds), hours(total.device_hours),
-                 money(total.cost, esc(total.currency))]
+    all_cells = [
+        *cells,
+        duration(total.wall_seconds),
+        hours(total.device_hours),
+        money(total.cost, esc(total.currency)),
+    ]
     return f'<tr><th scope="row">{name}</th>' + "".join(f'<td class="num">{cell}</td>' for cell in all_cells) + "</tr>"

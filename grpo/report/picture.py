@@ -43,27 +43,35 @@ def drawing(name: str, curves: Sequence[Series]) -> str:
     last = max(curve.steps[-1] for curve in even)
 
     def place(step: float, value: float) -> tuple[float, float]:
-        return (LEFT + step / max(last, 1) * (WIDTH - LEFT - RIGHT),
-                TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM))
+        return (
+            LEFT + step / max(last, 1) * (WIDTH - LEFT - RIGHT),
+            TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM),
+        )
 
     parts = []
     for value in ticks(low, high, 5):
         y = place(0, value)[1]
-        parts.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="{GRID}"/>'
-                     f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>')
+        parts.append(
+            f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="{GRID}"/>'
+            f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>'
+        )
     for value in ticks(0, max(last, 1), 6):
-        parts.append(f'<text x="{place(value, low)[0]:.1f}" y="{HEIGHT - BOTTOM + 20}" '
-                     f'text-anchor="middle">{value:g}</text>')
+        parts.append(
+            f'<text x="{place(value, low)[0]:.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{value:g}</text>'
+        )
     for curve in even:
         parts.append(_line(curve, place, 1.2 if len(even) > 1 else 2.4, 0.45 if len(even) > 1 else 1.0))
     if len(even) > 1:
         parts.append(_line(mean, place, 2.8, 1.0))
     title = f"{name}: {mean.values[0]:.3g} → {mean.values[-1]:.3g}" + (
-        f" (mean of {len(even)} runs; thin lines: single runs)" if len(even) > 1 else "")
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-            f'aria-label="{esc(title)}" font-family="system-ui,sans-serif" font-size="13" fill="{INK}">'
-            f'<text x="{LEFT}" y="22" font-size="15" font-weight="600">{esc(title)}</text>{"".join(parts)}'
-            f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 8}" text-anchor="end">step of the stage</text></svg>\n')
+        f" (mean of {len(even)} runs; thin lines: single runs)" if len(even) > 1 else ""
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="{esc(title)}" font-family="system-ui,sans-serif" font-size="13" fill="{INK}">'
+        f'<text x="{LEFT}" y="22" font-size="15" font-weight="600">{esc(title)}</text>{"".join(parts)}'
+        f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 8}" text-anchor="end">step of the stage</text></svg>\n'
+    )
 
 
 def mean_curve(curves: Sequence[Series]) -> Series:
@@ -82,12 +90,19 @@ def _last_stage(series: Series) -> Series:
         return series
     first = series.stages.index(series.stages[-1])
     start = series.steps[first] - 1
-    return Series(label=series.label, tone=0, steps=tuple(step - start for step in series.steps[first:]),
-                  values=series.values[first:], stages=series.stages[first:])
+    return Series(
+        label=series.label,
+        tone=0,
+        steps=tuple(step - start for step in series.steps[first:]),
+        values=series.values[first:],
+        stages=series.stages[first:],
+    )
 
 
 def _line(curve: Series, place: Callable[[float, float], tuple[float, float]], width: float, opacity: float) -> str:
     points = (place(step, value) for step, value in zip(curve.steps, curve.values, strict=True))
     path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-    return (f'<path d="M{path}" fill="none" stroke="{MAIN}" stroke-width="{width}" opacity="{opacity}" '
-            'stroke-linejoin="round"/>')
+    return (
+        f'<path d="M{path}" fill="none" stroke="{MAIN}" stroke-width="{width}" opacity="{opacity}" '
+        'stroke-linejoin="round"/>'
+    )

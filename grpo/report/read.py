@@ -89,8 +89,14 @@ def read_run(folder: Path) -> RunData:
     config = mapping(redact(_read(folder / CONFIG_FILE, _load_yaml, notes)))
     summary = mapping(_read(folder / SUMMARY_FILE, json.loads, notes))
     rows = _read_metrics(folder / METRICS_FILE, notes)
-    return RunData(folder=folder, config=config, summary=summary, rows=rows, notes=notes,
-                   rollout_files=_rollout_files(folder / ROLLOUTS_FOLDER))
+    return RunData(
+        folder=folder,
+        config=config,
+        summary=summary,
+        rows=rows,
+        notes=notes,
+        rollout_files=_rollout_files(folder / ROLLOUTS_FOLDER),
+    )
 
 
 def read_groups(path: Path, limit: int) -> list[Mapping[str, Any]]:
@@ -182,11 +188,14 @@ def _lines(path: Path) -> Iterator[bytes]:
 def _metric_row(row: Any) -> MetricRow | None:
     if not isinstance(row, dict) or not isinstance(row.get("step"), int) or isinstance(row["step"], bool):
         return None
-    values = {name: value for name, raw in row.items()
-              if name not in LINE_KEYS and (value := number(raw)) is not None}
-    return MetricRow(step=row["step"], stage=text(row.get("stage")) or "run",
-                     stage_step=int(number(row.get("stage_step")) or 0),
-                     wall_time=number(row.get("wall_time")), values=values)
+    values = {name: value for name, raw in row.items() if name not in LINE_KEYS and (value := number(raw)) is not None}
+    return MetricRow(
+        step=row["step"],
+        stage=text(row.get("stage")) or "run",
+        stage_step=int(number(row.get("stage_step")) or 0),
+        wall_time=number(row.get("wall_time")),
+        values=values,
+    )
 
 
 def _rollout_files(folder: Path) -> dict[int, Path]:

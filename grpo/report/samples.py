@@ -39,10 +39,12 @@ def samples(run: RunData) -> str:
         stage = f" ({esc(stages[step])})" if step in stages else ""
         options.append(f'<option value="{step}">step {step:,}{stage}</option>')
         blocks.append(block)
-    return ('<p class="hint">Each group is one problem answered several times. The advantage says how much better '
-            "than its group an answer was: positive ones are made likelier, negative ones less likely. "
-            "Equal rewards teach nothing.</p>"
-            f'<label class="pick">Step <select id="step-pick">{"".join(options)}</select></label>{"".join(blocks)}')
+    return (
+        '<p class="hint">Each group is one problem answered several times. The advantage says how much better '
+        "than its group an answer was: positive ones are made likelier, negative ones less likely. "
+        "Equal rewards teach nothing.</p>"
+        f'<label class="pick">Step <select id="step-pick">{"".join(options)}</select></label>{"".join(blocks)}'
+    )
 
 
 def _step_block(step: int, path: Path, room: int) -> str:
@@ -56,8 +58,7 @@ def _step_block(step: int, path: Path, room: int) -> str:
         room -= len(groups[-1])
     note = f'<p class="note">{left_out} more group(s) left out to keep this page small.</p>' if left_out else ""
     empty = "" if groups or left_out else '<p class="note">This file holds no readable group.</p>'
-    return (f'<div class="step" data-step="{step}"><h3>Step {step:,}</h3>'
-            f'{"".join(groups)}{note}{empty}</div>')
+    return f'<div class="step" data-step="{step}"><h3>Step {step:,}</h3>{"".join(groups)}{note}{empty}</div>'
 
 
 def _group(group: Mapping[str, Any], is_open: bool) -> str:
@@ -71,11 +72,13 @@ def _group(group: Mapping[str, Any], is_open: bool) -> str:
     shown = items if len(items) <= MOST_COMPLETIONS else [*items[:half], *items[-half:]]
     hidden = len(items) - len(shown)
     more = f'<p class="hint">The best and the worst; {hidden} between are left out.</p>' if hidden else ""
-    return (f'<details class="group card"{" open" if is_open else ""}><summary>'
-            f'<span class="ask">{_short(prompt)}</span><span class="mean">mean reward {mean}</span>{spread}</summary>'
-            f'<div class="ends2"><div><h4>Prompt</h4><pre>{_cut(prompt)}</pre></div>'
-            f'<div><h4>Gold answer</h4><pre>{_cut(text(group.get("answer")))}</pre></div></div>{more}'
-            f'<ol class="answers">{"".join(_completion(item) for item in shown)}</ol></details>')
+    return (
+        f'<details class="group card"{" open" if is_open else ""}><summary>'
+        f'<span class="ask">{_short(prompt)}</span><span class="mean">mean reward {mean}</span>{spread}</summary>'
+        f'<div class="ends2"><div><h4>Prompt</h4><pre>{_cut(prompt)}</pre></div>'
+        f"<div><h4>Gold answer</h4><pre>{_cut(text(group.get('answer')))}</pre></div></div>{more}"
+        f'<ol class="answers">{"".join(_completion(item) for item in shown)}</ol></details>'
+    )
 
 
 def _sort_key(item: Mapping[str, Any]) -> tuple[bool, float]:
@@ -85,8 +88,10 @@ def _sort_key(item: Mapping[str, Any]) -> tuple[bool, float]:
 
 def _completion(item: Mapping[str, Any]) -> str:
     total, advantage = number(item.get("total")), number(item.get("advantage"))
-    rewards = "".join(f"<span>{esc(name)} <b>{figure(number(value))}</b></span>"
-                      for name, value in mapping(item.get("rewards")).items())
+    rewards = "".join(
+        f"<span>{esc(name)} <b>{figure(number(value))}</b></span>"
+        for name, value in mapping(item.get("rewards")).items()
+    )
     tone = "" if not advantage else " up" if advantage > 0 else " down"
     shift = "" if advantage is None else f'<span class="adv{tone}">advantage <b>{advantage:+.2f}</b></span>'
     facts = [f"{len(sequence(item.get('token_ids')))} tokens"]
@@ -94,17 +99,21 @@ def _completion(item: Mapping[str, Any]) -> str:
         facts.append("cut off at the limit")
     error = text(item.get("error"))
     failed = f'<p class="note bad">Not scored: {esc(error)}</p>' if error else ""
-    return (f'<li class="answer{tone}"><div class="score"><span class="total">{figure(total)}</span>{shift}{rewards}'
-            f'<span class="facts">{", ".join(facts)}</span></div>'
-            f"<pre>{_cut(text(item.get('text')))}</pre>{failed}</li>")
+    return (
+        f'<li class="answer{tone}"><div class="score"><span class="total">{figure(total)}</span>{shift}{rewards}'
+        f'<span class="facts">{", ".join(facts)}</span></div>'
+        f"<pre>{_cut(text(item.get('text')))}</pre>{failed}</li>"
+    )
 
 
 def _cut(body: str) -> str:
     if len(body) <= LONGEST_TEXT:
         return esc(body) or '<em class="empty">(empty)</em>'
     half = LONGEST_TEXT // 2
-    return (f'{esc(body[:half])}<em class="empty"> … {len(body) - LONGEST_TEXT:,} characters left out … </em>'
-            f"{esc(body[-half:])}")
+    return (
+        f'{esc(body[:half])}<em class="empty"> … {len(body) - LONGEST_TEXT:,} characters left out … </em>'
+        f"{esc(body[-half:])}"
+    )
 
 
 def _short(prompt: str) -> str:

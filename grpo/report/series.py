@@ -33,8 +33,11 @@ def pick(run: RunData, name: str, label: str, tone: int) -> Series:
     rows = [row for row in run.rows if name in row.values]
     has_interval = any(name + "_low" in row.values for row in rows)
     return Series(
-        label=label, tone=tone, steps=tuple(row.step for row in rows),
-        values=tuple(row.values[name] for row in rows), stages=tuple(row.stage for row in rows),
+        label=label,
+        tone=tone,
+        steps=tuple(row.step for row in rows),
+        values=tuple(row.values[name] for row in rows),
+        stages=tuple(row.stage for row in rows),
         low=tuple(row.values.get(name + "_low") for row in rows) if has_interval else (),
         high=tuple(row.values.get(name + "_high") for row in rows) if has_interval else (),
     )
@@ -111,8 +114,11 @@ def _stage_edges(stages: Sequence[str]) -> list[tuple[int, int]]:
 
 def _take(series: Series, places: Sequence[int]) -> Series:
     return Series(
-        label=series.label, tone=series.tone, steps=tuple(series.steps[i] for i in places),
-        values=tuple(series.values[i] for i in places), stages=tuple(series.stages[i] for i in places),
+        label=series.label,
+        tone=series.tone,
+        steps=tuple(series.steps[i] for i in places),
+        values=tuple(series.values[i] for i in places),
+        stages=tuple(series.stages[i] for i in places),
         low=tuple(series.low[i] for i in places) if series.low else (),
         high=tuple(series.high[i] for i in places) if series.high else (),
     )

@@ -67,9 +67,11 @@ def line_chart(whole: Chart) -> str:
     for one in chart.series:
         parts.append(_curve(one, frame))
     label = f"{chart.title}: {_in_words(chart)}"
-    return (f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" tabindex="0" aria-label="{esc(label)}" '
-            f'data-chart="{esc(_data(chart, frame))}">{"".join(parts)}'
-            '<g class="cursor" visibility="hidden"><line class="rule"/></g></svg>')
+    return (
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" tabindex="0" aria-label="{esc(label)}" '
+        f'data-chart="{esc(_data(chart, frame))}">{"".join(parts)}'
+        '<g class="cursor" visibility="hidden"><line class="rule"/></g></svg>'
+    )
 
 
 def stages_with_points(chart: Chart) -> tuple[StageSpan, ...]:
@@ -82,8 +84,10 @@ def _in_words(chart: Chart) -> str:
     words = []
     for one in chart.series:
         if one.values:
-            words.append(f"{one.label} from {by_unit(one.values[0], chart.unit)} at step {one.steps[0]} "
-                         f"to {by_unit(one.values[-1], chart.unit)} at step {one.steps[-1]}")
+            words.append(
+                f"{one.label} from {by_unit(one.values[0], chart.unit)} at step {one.steps[0]} "
+                f"to {by_unit(one.values[-1], chart.unit)} at step {one.steps[-1]}"
+            )
     return "; ".join(words)
 
 
@@ -91,11 +95,25 @@ def _data(chart: Chart, frame: Frame) -> str:
     series = []
     for one in chart.series:
         few = thin(one)
-        series.append({"label": one.label, "tone": one.tone, "steps": few.steps,
-                       "values": [float(f"{value:.5g}") for value in few.values]})
+        series.append(
+            {
+                "label": one.label,
+                "tone": one.tone,
+                "steps": few.steps,
+                "values": [float(f"{value:.5g}") for value in few.values],
+            }
+        )
     box = [LEFT, WIDTH - RIGHT, TOP, HEIGHT - BOTTOM]
-    return json.dumps({"x": [frame.first, frame.last], "y": [frame.low, frame.high], "box": box,
-                       "percent": chart.unit == "share", "series": series}, separators=(",", ":"))
+    return json.dumps(
+        {
+            "x": [frame.first, frame.last],
+            "y": [frame.low, frame.high],
+            "box": box,
+            "percent": chart.unit == "share",
+            "series": series,
+        },
+        separators=(",", ":"),
+    )
 
 
 def _stage_bands(stages: Sequence[StageSpan], frame: Frame) -> str:
@@ -107,8 +125,10 @@ def _stage_bands(stages: Sequence[StageSpan], frame: Frame) -> str:
         left = frame.x(max(span.first - 0.5, frame.first))
         right = frame.x(min(span.last + 0.5, frame.last))
         wide += right - left > _NARROW
-        parts.append(f'<rect class="band b{wide % 2}" x="{left:.1f}" y="{TOP}" width="{max(right - left, 0.5):.1f}" '
-                     f'height="{HEIGHT - TOP - BOTTOM}"/>')
+        parts.append(
+            f'<rect class="band b{wide % 2}" x="{left:.1f}" y="{TOP}" width="{max(right - left, 0.5):.1f}" '
+            f'height="{HEIGHT - TOP - BOTTOM}"/>'
+        )
         if len(span.name) * _LETTER < right - left:
             parts.append(f'<text class="stage" x="{(left + right) / 2:.1f}" y="{TOP - 7}">{esc(span.name)}</text>')
     return "".join(parts)
@@ -119,8 +139,10 @@ def _axes(chart: Chart, frame: Frame) -> str:
     for value in ticks(frame.low, frame.high, 4):
         y = frame.y(value)
         shown = f"{100 * value:.4g} %" if chart.unit == "share" else _tick(value)
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-                     f'<text class="tick y" x="{LEFT - 6}" y="{y + 3.5:.1f}">{shown}</text>')
+        parts.append(
+            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text class="tick y" x="{LEFT - 6}" y="{y + 3.5:.1f}">{shown}</text>'
+        )
     for value in ticks(frame.first, frame.last, 6):
         if value == int(value):
             parts.append(f'<text class="tick x" x="{frame.x(value):.1f}" y="{HEIGHT - 9}">{int(value):,}</text>')
@@ -143,11 +165,15 @@ def _curve(one: Series, frame: Frame) -> str:
     for place, (low, high) in enumerate(zip(few.low, few.high, strict=True)):
         if low is not None and high is not None:
             x = frame.x(few.steps[place])
-            parts.append(f'<line class="line t{one.tone}" x1="{x:.1f}" x2="{x:.1f}" '
-                         f'y1="{frame.y(low):.1f}" y2="{frame.y(high):.1f}"/>')
+            parts.append(
+                f'<line class="line t{one.tone}" x1="{x:.1f}" x2="{x:.1f}" '
+                f'y1="{frame.y(low):.1f}" y2="{frame.y(high):.1f}"/>'
+            )
     if len(few.values) <= 30:
-        parts += [f'<circle class="dot t{one.tone}" cx="{frame.x(step):.1f}" cy="{frame.y(value):.1f}" r="3"/>'
-                  for step, value in zip(few.steps, few.values, strict=True)]
+        parts += [
+            f'<circle class="dot t{one.tone}" cx="{frame.x(step):.1f}" cy="{frame.y(value):.1f}" r="3"/>'
+            for step, value in zip(few.steps, few.values, strict=True)
+        ]
     return "".join(parts)
 
 

@@ -27,7 +27,7 @@ from grpo.stages.context import InterruptedRun, RunContext
 from grpo.stages.engine_slot import EngineSlot
 from grpo.stages.registry import STAGES
 from grpo.stages.totals import StageTotals, peak_memory_bytes
-from grpo.track.tracker import Tracker, open_tracker
+from grpo.track.tracker import open_tracker
 from grpo.update.mismatch import LogprobMismatchError
 from grpo.update.optimizer import NonFiniteError
 
@@ -71,7 +71,9 @@ def _run(config: RunConfig, values: dict[str, Any], opened: OpenRun) -> int:
     torch.manual_seed(derive_seed(config.seed, "run"))
     progress = _progress(folder, config) if opened.resumed else Progress(done={}, checkpoint=None, step=0)
     write_bytes(folder.config_file, to_yaml(config).encode())
-    tracker = open_tracker(folder.path, config.logger, folder.path.name, values, progress.step if opened.resumed else None)
+    tracker = open_tracker(
+        folder.path, config.logger, folder.path.name, values, progress.step if opened.resumed else None
+    )
     tracker.message(f"run folder {folder.path}")
     for line in opened.recovered:
         tracker.message(line)

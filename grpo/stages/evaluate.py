@@ -16,7 +16,7 @@ from grpo.stages.sampler import PolicySampler
 from grpo.stages.scoring import Scorer
 from grpo.stages.sft import packing_limits
 from grpo.stages.totals import Clock, StageTotals, peak_memory_bytes
-from grpo.types import Problem, SamplingSettings, StepMetrics
+from grpo.types import SamplingSettings, StepMetrics
 from grpo.update.mismatch import mismatch_limit
 from grpo.update.policy import Policy
 
@@ -135,7 +135,7 @@ class Evaluator:
 
 
 def _metrics(found: Sequence[Evaluation]) -> dict[str, float]:
-    metrics = {}
+    metrics: dict[str, float] = {}
     for one in found:
         low, high = one.interval
         metrics |= {

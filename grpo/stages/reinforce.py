@@ -45,9 +45,7 @@ class ReinforceTrainer:
         self.encoder = loaded.encoder(stage.data.system_prompt, stage.rollout.max_tokens)
         problems = context.fitting(self.encoder, context.problems(stage, "train"), stage)
         self.cursor = ProblemCursor(problems, (context.config.seed, name))
-        self.optimizer = Optimizer(
-            self.policy.model, stage.optimizer, stage.steps * stage.optimizer_steps_per_rollout
-        )
+        self.optimizer = Optimizer(self.policy.model, stage.optimizer, stage.steps * stage.optimizer_steps_per_rollout)
         self.scorer = Scorer(stage.reward, self.encoder)
         self.update = PolicyUpdate(self.policy, self.optimizer, self._update_settings(), self._reference())
         self.sampler = self._sampler(loaded)
@@ -130,7 +128,9 @@ class ReinforceTrainer:
             loaded.context,
             self.stage.prompts_per_step * self.stage.rollout.completions_per_prompt,
         )
-        return PolicySampler(engine, self.policy, self.encoder, self.update.settings.mismatch, self.update.settings.limits)
+        return PolicySampler(
+            engine, self.policy, self.encoder, self.update.settings.mismatch, self.update.settings.limits
+        )
 
 
 def sampling_settings(rollout: RolloutConfig) -> SamplingSettings:

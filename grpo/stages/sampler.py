@@ -33,9 +33,7 @@ class PolicySampler:
         self._mismatch, self._limits = mismatch, limits
         self.largest_probe_difference = 0.0
 
-    def sample(
-        self, problems: Sequence[Problem], settings: SamplingSettings, *seed_keys: int | str
-    ) -> list[Group]:
+    def sample(self, problems: Sequence[Problem], settings: SamplingSettings, *seed_keys: int | str) -> list[Group]:
         """One group per problem; each prompt's seed derives from `seed_keys` and the problem's id."""
         prompts = [
             Prompt(problem_id=p.id, token_ids=self.encoder.encode(p), seed=derive_seed(*seed_keys, p.id))

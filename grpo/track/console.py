@@ -16,9 +16,11 @@ SUPERVISED_LINE_EVERY = 10
 """Supervised steps are short and many: a line every tenth, and the first and last."""
 
 FIELDS = (
-    ("loss", "token_accuracy", "loss"), ("token_acc", "token_accuracy", "token_accuracy"),
+    ("loss", "token_accuracy", "loss"),
+    ("token_acc", "token_accuracy", "token_accuracy"),
     ("sampled", "eval/sampled_accuracy", "eval/sampled_accuracy"),
-    ("greedy", "eval/greedy_accuracy", "eval/greedy_accuracy"), ("format", "eval/format", "eval/format"),
+    ("greedy", "eval/greedy_accuracy", "eval/greedy_accuracy"),
+    ("format", "eval/format", "eval/format"),
 )
 """(label, shown only beside this metric, metric) of what is not reinforcement."""
 
@@ -36,8 +38,15 @@ class Console(Writer):
         if start.steps > 0 and sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=start.steps, initial=start.done_steps, desc=start.name, unit="step",
-                             file=sys.stderr, leave=False, dynamic_ncols=True)
+            self._bar = tqdm(
+                total=start.steps,
+                initial=start.done_steps,
+                desc=start.name,
+                unit="step",
+                file=sys.stderr,
+                leave=False,
+                dynamic_ncols=True,
+            )
         resumed = f", going on after {start.done_steps}" if start.done_steps else ""
         self.message(f"stage {start.name} ({start.kind}): {start.steps} steps{resumed}")
 
@@ -89,11 +98,19 @@ def step_line(metrics: StepMetrics, steps: int | None) -> str:
 
 def _reinforcement(values: Mapping[str, float]) -> list[str]:
     fields = [f"reward {values['reward']:.3f}"]
-    fields += [f"{name.split('/', 1)[1].removesuffix('/mean')} {value:.3f}" for name, value in values.items()
-               if name.startswith("rewards/") and name.endswith("/mean")]
-    for label, name, form in (("len", "completions/mean_length", ".1f"), ("cut", "completions/clipped_ratio", ".2f"),
-                              ("clip_frac", "clip_ratio/region_mean", ".3f"), ("kl", "kl", ".4f"),
-                              ("entropy", "entropy", ".3f"), ("dead", "frac_reward_zero_std", ".2f")):
+    fields += [
+        f"{name.split('/', 1)[1].removesuffix('/mean')} {value:.3f}"
+        for name, value in values.items()
+        if name.startswith("rewards/") and name.endswith("/mean")
+    ]
+    for label, name, form in (
+        ("len", "completions/mean_length", ".1f"),
+        ("cut", "completions/clipped_ratio", ".2f"),
+        ("clip_frac", "clip_ratio/region_mean", ".3f"),
+        ("kl", "kl", ".4f"),
+        ("entropy", "entropy", ".3f"),
+        ("dead", "frac_reward_zero_std", ".2f"),
+    ):
         if name in values:
             fields.append(f"{label} {values[name]:{form}}")
     if values.get("reward_errors"):
@@ -115,6 +132,9 @@ def _interval(values: Mapping[str, float], name: str) -> str:
 
 
 def _times(values: Mapping[str, float]) -> str:
-    parts = [f"{name} {values['time/' + name]:.1f}" for name in ("rollout", "reward", "update", "sync", "checkpoint")
-             if values.get("time/" + name, 0.0) >= 0.05]
+    parts = [
+        f"{name} {values['time/' + name]:.1f}"
+        for name in ("rollout", "reward", "update", "sync", "checkpoint")
+        if values.get("time/" + name, 0.0) >= 0.05
+    ]
     return f"{values['step_time']:.1f} s" + (f" ({' '.join(parts)})" if parts else "")

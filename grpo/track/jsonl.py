@@ -29,7 +29,7 @@ def append_whole(descriptor: int, data: bytes) -> None:
     """Write all of `data` to a descriptor opened for appending; raises OSError when the disk is full."""
     left = memoryview(data)
     while left:
-        left = left[os.write(descriptor, left):]
+        left = left[os.write(descriptor, left) :]
 
 
 class AppendFile:
@@ -60,8 +60,12 @@ class MetricsFile(Writer):
         self._clock = clock
 
     def log(self, metrics: StepMetrics) -> None:
-        row: dict[str, Any] = {"step": metrics.step, "stage": metrics.stage, "stage_step": metrics.stage_step,
-                               "wall_time": round(self._clock(), 3)}
+        row: dict[str, Any] = {
+            "step": metrics.step,
+            "stage": metrics.stage,
+            "stage_step": metrics.stage_step,
+            "wall_time": round(self._clock(), 3),
+        }
         row |= {name: finite(value) for name, value in metrics.values.items()}
         self._file.append(json_line(row))
 

@@ -33,73 +33,151 @@ class Metric:
 
 
 REWARD = (
-    Metric("reward", "", "Mean weighted reward over the step's scored completions.",
-           "It should climb, fast at first and then slower; a flat line means no learning signal."),
-    Metric("reward_std", "", "Mean over groups of the standard deviation of rewards within a group.",
-           "It must stay above zero: groups whose completions all score the same teach nothing."),
-    Metric("frac_reward_zero_std", "share", "Groups in which every completion got the same reward.",
-           "Below 0.8; near 1 the problems are all too easy or all too hard."),
-    Metric("rewards/<name>/mean", "", "Mean raw value of one reward function, before its weight.",
-           "Each part should rise; format rising while correctness stands still hints at reward hacking."),
+    Metric(
+        "reward",
+        "",
+        "Mean weighted reward over the step's scored completions.",
+        "It should climb, fast at first and then slower; a flat line means no learning signal.",
+    ),
+    Metric(
+        "reward_std",
+        "",
+        "Mean over groups of the standard deviation of rewards within a group.",
+        "It must stay above zero: groups whose completions all score the same teach nothing.",
+    ),
+    Metric(
+        "frac_reward_zero_std",
+        "share",
+        "Groups in which every completion got the same reward.",
+        "Below 0.8; near 1 the problems are all too easy or all too hard.",
+    ),
+    Metric(
+        "rewards/<name>/mean",
+        "",
+        "Mean raw value of one reward function, before its weight.",
+        "Each part should rise; format rising while correctness stands still hints at reward hacking.",
+    ),
     Metric("rewards/<name>/std", "", "Standard deviation of one reward function's raw values over the step."),
-    Metric("all_zero_ratio", "share", "Groups in which no completion earned anything: too hard.",
-           "It should shrink as the policy learns."),
-    Metric("all_one_ratio", "share", "Groups in which every completion earned the full reward: too easy.",
-           "It grows as the policy learns; near 1 the data is used up."),
-    Metric("reward_errors", "completions", "Completions that could not be scored (exception or overrun).",
-           "Zero; errored completions get no gradient."),
+    Metric(
+        "all_zero_ratio",
+        "share",
+        "Groups in which no completion earned anything: too hard.",
+        "It should shrink as the policy learns.",
+    ),
+    Metric(
+        "all_one_ratio",
+        "share",
+        "Groups in which every completion earned the full reward: too easy.",
+        "It grows as the policy learns; near 1 the data is used up.",
+    ),
+    Metric(
+        "reward_errors",
+        "completions",
+        "Completions that could not be scored (exception or overrun).",
+        "Zero; errored completions get no gradient.",
+    ),
 )
 
 COMPLETIONS = (
-    Metric("completions/mean_length", "tokens", "Mean completion length.",
-           "Slow growth is normal for reasoning; a jump to the limit or a fall to a few tokens is collapse."),
+    Metric(
+        "completions/mean_length",
+        "tokens",
+        "Mean completion length.",
+        "Slow growth is normal for reasoning; a jump to the limit or a fall to a few tokens is collapse.",
+    ),
     Metric("completions/min_length", "tokens", "Shortest completion."),
     Metric("completions/max_length", "tokens", "Longest completion."),
     Metric("completions/mean_terminated_length", "tokens", "Mean length of the completions that ended by themselves."),
-    Metric("completions/clipped_ratio", "share", "Completions cut off at the token limit.",
-           "Below 0.1; above it, answers are lost because they do not fit."),
+    Metric(
+        "completions/clipped_ratio",
+        "share",
+        "Completions cut off at the token limit.",
+        "Below 0.1; above it, answers are lost because they do not fit.",
+    ),
 )
 
 POLICY = (
-    Metric("loss", "", "Loss of the step: the policy loss in RL, mean negative log-likelihood in SFT.",
-           "In SFT it falls; in RL it hovers around zero and says little, so read the reward instead."),
-    Metric("kl", "nats", "k3 estimate of KL(policy || reference) per token.",
-           "Slow growth; a sudden rise means the policy runs away from its start."),
-    Metric("entropy", "nats", "Mean entropy of the policy's next-token distribution over sampled tokens.",
-           "A gentle decline; near zero the policy stops exploring, a steep rise means it falls apart."),
+    Metric(
+        "loss",
+        "",
+        "Loss of the step: the policy loss in RL, mean negative log-likelihood in SFT.",
+        "In SFT it falls; in RL it hovers around zero and says little, so read the reward instead.",
+    ),
+    Metric(
+        "kl",
+        "nats",
+        "k3 estimate of KL(policy || reference) per token.",
+        "Slow growth; a sudden rise means the policy runs away from its start.",
+    ),
+    Metric(
+        "entropy",
+        "nats",
+        "Mean entropy of the policy's next-token distribution over sampled tokens.",
+        "A gentle decline; near zero the policy stops exploring, a steep rise means it falls apart.",
+    ),
     Metric("clip_ratio/low_mean", "share", "Tokens with negative advantage whose ratio fell below 1 - clip_low."),
     Metric("clip_ratio/high_mean", "share", "Tokens with positive advantage whose ratio rose above 1 + clip_high."),
-    Metric("clip_ratio/region_mean", "share", "Tokens whose gradient was stopped by clipping, either side.",
-           "Zero with one optimizer step per rollout; a few per cent with several."),
-    Metric("grad_norm", "", "Global norm of the gradient before it is scaled down.",
-           "Steady; spikes that grow are the first sign of instability."),
+    Metric(
+        "clip_ratio/region_mean",
+        "share",
+        "Tokens whose gradient was stopped by clipping, either side.",
+        "Zero with one optimizer step per rollout; a few per cent with several.",
+    ),
+    Metric(
+        "grad_norm",
+        "",
+        "Global norm of the gradient before it is scaled down.",
+        "Steady; spikes that grow are the first sign of instability.",
+    ),
     Metric("learning_rate", "", "Learning rate of the step.", "It follows the schedule you set."),
-    Metric("token_accuracy", "share", "SFT: demonstration tokens the policy would have picked itself.",
-           "It rises and levels off."),
+    Metric(
+        "token_accuracy",
+        "share",
+        "SFT: demonstration tokens the policy would have picked itself.",
+        "It rises and levels off.",
+    ),
 )
 
 MISMATCH = (
-    Metric("sampling/sampling_logp_difference/mean", "nats",
-           "Mean |trainer log-prob - sampler log-prob| of the sampled tokens."),
-    Metric("sampling/sampling_logp_difference/max", "nats",
-           "Largest |trainer log-prob - sampler log-prob| of the step's sampled tokens.",
-           "Tiny (about 1e-5 in float32); growth means trainer and sampler no longer run the same model."),
+    Metric(
+        "sampling/sampling_logp_difference/mean",
+        "nats",
+        "Mean |trainer log-prob - sampler log-prob| of the sampled tokens.",
+    ),
+    Metric(
+        "sampling/sampling_logp_difference/max",
+        "nats",
+        "Largest |trainer log-prob - sampler log-prob| of the step's sampled tokens.",
+        "Tiny (about 1e-5 in float32); growth means trainer and sampler no longer run the same model.",
+    ),
     Metric("sampling/importance_sampling_ratio/min", "", "Smallest trainer-to-sampler probability ratio of a token."),
-    Metric("sampling/importance_sampling_ratio/mean", "", "Mean trainer-to-sampler probability ratio.",
-           "Very close to 1."),
+    Metric(
+        "sampling/importance_sampling_ratio/mean", "", "Mean trainer-to-sampler probability ratio.", "Very close to 1."
+    ),
     Metric("sampling/importance_sampling_ratio/max", "", "Largest trainer-to-sampler probability ratio of a token."),
-    Metric("probe/max_logprob_diff", "nats",
-           "Largest trainer-to-sampler log-prob difference on fixed tokens after a weight sync.",
-           "As small as the dtype allows; above the limit the run stops."),
+    Metric(
+        "probe/max_logprob_diff",
+        "nats",
+        "Largest trainer-to-sampler log-prob difference on fixed tokens after a weight sync.",
+        "As small as the dtype allows; above the limit the run stops.",
+    ),
 )
 
 EVAL = (
-    Metric("eval/sampled_accuracy", "share", "Held-out accuracy of completions sampled at temperature 1.",
-           "Higher after training than before, by more than the interval is wide."),
+    Metric(
+        "eval/sampled_accuracy",
+        "share",
+        "Held-out accuracy of completions sampled at temperature 1.",
+        "Higher after training than before, by more than the interval is wide.",
+    ),
     Metric("eval/sampled_accuracy_low", "share", "Lower end of its 95 % interval."),
     Metric("eval/sampled_accuracy_high", "share", "Upper end of its 95 % interval."),
-    Metric("eval/greedy_accuracy", "share", "Held-out accuracy of the greedy completion.",
-           "Higher after training than before, by more than the interval is wide."),
+    Metric(
+        "eval/greedy_accuracy",
+        "share",
+        "Held-out accuracy of the greedy completion.",
+        "Higher after training than before, by more than the interval is wide.",
+    ),
     Metric("eval/greedy_accuracy_low", "share", "Lower end of its 95 % interval."),
     Metric("eval/greedy_accuracy_high", "share", "Upper end of its 95 % interval."),
     Metric("eval/format", "share", "Held-out completions in the required format.", "Close to 1."),
@@ -115,13 +193,22 @@ SPEED = (
     Metric("time/checkpoint", "s", "Wall time of writing a checkpoint.", timed=True),
     Metric("tokens_per_second/sampled", "tokens/s", "Completion tokens per second of sampling.", timed=True),
     Metric("tokens_per_second/trained", "tokens/s", "Scored tokens per second of update.", timed=True),
-    Metric("memory/peak_rss_bytes", "bytes", "Highest resident memory of the trainer process so far.",
-           "Flat after the first steps; steady growth is a leak.", timed=True),
+    Metric(
+        "memory/peak_rss_bytes",
+        "bytes",
+        "Highest resident memory of the trainer process so far.",
+        "Flat after the first steps; steady growth is a leak.",
+        timed=True,
+    ),
 )
 
 SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
-    ("Reward", REWARD), ("Completions", COMPLETIONS), ("Policy", POLICY),
-    ("Trainer against sampler", MISMATCH), ("Evaluation", EVAL), ("Speed and memory", SPEED),
+    ("Reward", REWARD),
+    ("Completions", COMPLETIONS),
+    ("Policy", POLICY),
+    ("Trainer against sampler", MISMATCH),
+    ("Evaluation", EVAL),
+    ("Speed and memory", SPEED),
 )
 """Dashboard sections, in reading order."""
 
@@ -129,7 +216,8 @@ METRICS: tuple[Metric, ...] = tuple(metric for _, section in SECTIONS for metric
 _EXACT = {metric.name: metric for metric in METRICS if PLACEHOLDER not in metric.name}
 _PATTERNS = tuple(
     (re.compile(re.escape(metric.name).replace(re.escape(PLACEHOLDER), r"[^/]+(?:/[^/]+)*")), metric)
-    for metric in METRICS if PLACEHOLDER in metric.name
+    for metric in METRICS
+    if PLACEHOLDER in metric.name
 )
 
 
@@ -161,11 +249,15 @@ def check_names(values: Iterable[str]) -> None:
 
 def markdown_table() -> str:
     """The text of `docs/metrics.md`: one table per dashboard section."""
-    lines = ["# Metrics", "",
-             "Generated by `python -m grpo.track.names > docs/metrics.md`; edit `grpo/track/names.py`.", "",
-             "Each line of `metrics.jsonl` has `step` (from 1 over the whole run), `stage`, `stage_step`, "
-             "`wall_time` (unix seconds) and the metrics that apply. NaN and infinity are written as `null`. "
-             "Fields marked *machine* depend on the machine and may differ after a resume; all others may not."]
+    lines = [
+        "# Metrics",
+        "",
+        "Generated by `python -m grpo.track.names > docs/metrics.md`; edit `grpo/track/names.py`.",
+        "",
+        "Each line of `metrics.jsonl` has `step` (from 1 over the whole run), `stage`, `stage_step`, "
+        "`wall_time` (unix seconds) and the metrics that apply. NaN and infinity are written as `null`. "
+        "Fields marked *machine* depend on the machine and may differ after a resume; all others may not.",
+    ]
     for title, metrics in SECTIONS:
         lines += ["", f"## {title}", "", "| name | unit | meaning | a healthy run |", "|---|---|---|---|"]
         for metric in metrics:

@@ -32,12 +32,24 @@ class RolloutFiles(Writer):
 
 def group_row(record: RolloutRecord, group: ScoredGroup) -> dict[str, Any]:
     """The JSON object of one group."""
-    return {"step": record.step, "stage": record.stage, "problem_id": group.problem_id, "prompt": group.prompt_text,
-            "answer": group.answer, "completions": [_completion_row(item) for item in group.completions]}
+    return {
+        "step": record.step,
+        "stage": record.stage,
+        "problem_id": group.problem_id,
+        "prompt": group.prompt_text,
+        "answer": group.answer,
+        "completions": [_completion_row(item) for item in group.completions],
+    }
 
 
 def _completion_row(item: ScoredCompletion) -> dict[str, Any]:
-    return {"text": item.text, "token_ids": list(item.token_ids), "finish_reason": item.finish_reason,
-            "weight_version": item.weight_version,
-            "rewards": {name: finite(value) for name, value in item.rewards},
-            "total": finite(item.total), "advantage": finite(item.advantage), "error": item.error}
+    return {
+        "text": item.text,
+        "token_ids": list(item.token_ids),
+        "finish_reason": item.finish_reason,
+        "weight_version": item.weight_version,
+        "rewards": {name: finite(value) for name, value in item.rewards},
+        "total": finite(item.total),
+        "advantage": finite(item.advantage),
+        "error": item.error,
+    }

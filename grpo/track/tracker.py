@@ -86,8 +86,9 @@ class Tracker:
             writer.close(status)
 
 
-def open_tracker(folder: Path, config: LoggerConfig, run_name: str, resolved: dict[str, Any],
-                 resume_step: int | None) -> Tracker:
+def open_tracker(
+    folder: Path, config: LoggerConfig, run_name: str, resolved: dict[str, Any], resume_step: int | None
+) -> Tracker:
     """Open a run folder's files and the dashboards that `config` asks for.
 
     `resume_step` None: a new run; else everything past that step is cut from metrics and rollouts first.
@@ -107,8 +108,10 @@ def open_tracker(folder: Path, config: LoggerConfig, run_name: str, resolved: di
     writers += _dashboards(config, header, run_log)
     tracker = Tracker([*writers, run_log], config.file.rollouts_every)
     if cut is not None:
-        tracker.message(f"resumed after step {resume_step}: took back {cut.metric_lines} metric lines, "
-                        f"{cut.torn_lines} torn lines and {cut.rollout_files} rollout files")
+        tracker.message(
+            f"resumed after step {resume_step}: took back {cut.metric_lines} metric lines, "
+            f"{cut.torn_lines} torn lines and {cut.rollout_files} rollout files"
+        )
     return tracker
 
 

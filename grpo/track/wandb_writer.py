@@ -37,8 +37,9 @@ class WandbLimits:
 class WandbWriter(Writer):
     """`report` gets one line when something goes wrong; raises ValueError when the package cannot be imported."""
 
-    def __init__(self, header: RunHeader, project: str, report: Callable[[str], None],
-                 limits: WandbLimits | None = None) -> None:
+    def __init__(
+        self, header: RunHeader, project: str, report: Callable[[str], None], limits: WandbLimits | None = None
+    ) -> None:
         self._module = _import_wandb()
         self._header, self._project, self._report_line = header, project, report
         self._limits = limits or WandbLimits()
@@ -67,8 +68,10 @@ class WandbWriter(Writer):
         if self._dropped:
             self._report(f"wandb: {self._dropped} steps dropped because it could not keep up")
         if self._thread.is_alive():
-            self._report(f"wandb: not finished after {self._limits.finish_seconds:g} s, given up; "
-                         f"metrics.jsonl has every step, `wandb sync` may send what is in {self._header.folder}/wandb")
+            self._report(
+                f"wandb: not finished after {self._limits.finish_seconds:g} s, given up; "
+                f"metrics.jsonl has every step, `wandb sync` may send what is in {self._header.folder}/wandb"
+            )
             with self._report_lock:
                 self._given_up = True
             _end_service()
@@ -84,13 +87,24 @@ class WandbWriter(Writer):
             self._report(f"wandb: disabled after {type(error).__name__}: {error}")
 
     def _init(self) -> Any:
-        quiet = self._module.Settings(console="off", silent=True, init_timeout=self._limits.init_seconds,
-                                      finish_timeout=self._limits.finish_seconds)
+        quiet = self._module.Settings(
+            console="off",
+            silent=True,
+            init_timeout=self._limits.init_seconds,
+            finish_timeout=self._limits.finish_seconds,
+        )
         self._module.setup(settings=quiet)
         run_id = _NOT_IN_RUN_ID.sub("-", self._header.folder.resolve().name)[-_LONGEST_RUN_ID:]
-        return self._module.init(project=self._project, name=self._header.run_name, id=run_id, resume="allow",
-                                 dir=str(self._header.folder), config=self._header.config,
-                                 mode=wandb_mode(os.environ), settings=quiet)
+        return self._module.init(
+            project=self._project,
+            name=self._header.run_name,
+            id=run_id,
+            resume="allow",
+            dir=str(self._header.folder),
+            config=self._header.config,
+            mode=wandb_mode(os.environ),
+            settings=quiet,
+        )
 
     def _next(self) -> StepMetrics | None:
         """The next step; None once the queue is empty and the run is over."""
@@ -118,8 +132,9 @@ def _import_wandb() -> Any:
     try:
         return importlib.import_module("wandb")
     except ImportError as error:
-        raise ValueError(f"the wandb logger is on but wandb cannot be imported ({error}): "
-                         "pip install -e .[wandb]") from error
+        raise ValueError(
+            f"the wandb logger is on but wandb cannot be imported ({error}): pip install -e .[wandb]"
+        ) from error
 
 
 def _end_service() -> None:

@@ -21,7 +21,9 @@ class Policy:
         """Raises ValueError for models whose head does more than one matrix product."""
         self.model = model
         head = model.get_output_embeddings()
-        extras = [k for k in ("final_logit_softcapping", "logit_scale", "logits_scaling") if getattr(model.config, k, None)]
+        extras = [
+            k for k in ("final_logit_softcapping", "logit_scale", "logits_scaling") if getattr(model.config, k, None)
+        ]
         if head is None or getattr(head, "bias", None) is not None or extras:
             raise ValueError(
                 f"{type(model).__name__} has an output head with {extras or 'a bias or no weight'}; "

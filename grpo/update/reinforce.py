@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 
@@ -50,7 +51,9 @@ class UpdateSettings:
 class PolicyUpdate:
     """Trees of a rollout step → one or several optimizer steps → metrics."""
 
-    def __init__(self, policy: Policy, optimizer: Optimizer, settings: UpdateSettings, reference: Policy | None) -> None:
+    def __init__(
+        self, policy: Policy, optimizer: Optimizer, settings: UpdateSettings, reference: Policy | None
+    ) -> None:
         self.policy, self.optimizer, self.settings, self.reference = policy, optimizer, settings, reference
         self._loss = LOSSES[settings.algorithm.loss]
         self._reduction = REDUCTIONS[settings.algorithm.reduction]
@@ -148,7 +151,7 @@ def split_evenly(trees: Sequence[Tree], parts: int) -> list[list[Tree]]:
     """Contiguous parts whose sizes differ by at most one; never more parts than trees."""
     count = max(1, min(parts, len(trees)))
     borders = [len(trees) * i // count for i in range(count + 1)]
-    return [list(trees[a:b]) for a, b in zip(borders, borders[1:], strict=False)]
+    return [list(trees[a:b]) for a, b in pairwise(borders)]
 
 
 def _measure(meter: Meter, terms: LossTerms, entropy: torch.Tensor) -> None:

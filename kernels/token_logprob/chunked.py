@@ -14,6 +14,6 @@ def token_logprob_chunked(
     """As `token_logprob_reference`, at most `chunk_rows` rows of logits alive at a time."""
     parts = [
         checkpoint(token_logprob_reference, rows, weight, chosen, temperature, use_reentrant=False)
-        for rows, chosen in zip(hidden.split(chunk_rows), targets.split(chunk_rows), strict=True)
+        for rows, chosen in zip(torch.split(hidden, chunk_rows), torch.split(targets, chunk_rows), strict=True)
     ]
     return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])

@@ -33,9 +33,7 @@ def test_clipped_ratio_golden(
 ) -> None:
     old = torch.tensor([-1.0])
     new = (old + math.log(ratio)).requires_grad_()
-    terms = LOSSES["clipped_ratio"](
-        LossInputs(logprob=new, old_logprob=old, advantage=torch.tensor([advantage])), CLIP
-    )
+    terms = LOSSES["clipped_ratio"](LossInputs(logprob=new, old_logprob=old, advantage=torch.tensor([advantage])), CLIP)
     terms.loss.sum().backward()
     assert new.grad is not None
     assert terms.loss.item() == pytest.approx(loss, abs=1e-6)

@@ -53,7 +53,11 @@ def test_share_of_wrong_steps() -> None:
     """2,000 problems of 3 steps at 30 %: within four standard deviations (0.6 points each)."""
     train, held_out = generate(ArithmeticConfig(problems=2000, wrong_steps=0.3))
     steps = [step for problem in train for step in str(problem.demonstration).partition("</think>")[0][7:].split(";")]
-    wrong = sum(solve(step.partition("=")[0].replace("--", "-")) != int(step.partition("=")[2]) for step in steps if step[0] != "-")
+    wrong = sum(
+        solve(step.partition("=")[0].replace("--", "-")) != int(step.partition("=")[2])
+        for step in steps
+        if step[0] != "-"
+    )
     counted = sum(step[0] != "-" for step in steps)
     assert abs(wrong / counted - 0.3) < 4 * (0.3 * 0.7 / counted) ** 0.5
     assert all(problem.demonstration is None for problem in held_out)

@@ -180,9 +180,7 @@ def test_gold_after_and_demonstration(tmp_path: Path) -> None:
     )
     problems, bad = skipped(data)
     assert [problem.answer for problem in problems] == ["1,234"]
-    assert problems[0].demonstration == (
-        "<think>48/2 = 24. See #### not this.\nSum 2</think><answer>1,234</answer>"
-    )
+    assert problems[0].demonstration == ("<think>48/2 = 24. See #### not this.\nSum 2</think><answer>1,234</answer>")
     assert bad == [
         (2, "column 'answer' gives no demonstration: the reasoning is empty"),
         (3, "column 'answer' does not contain the marker '#### '"),

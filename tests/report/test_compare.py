@@ -78,6 +78,8 @@ def test_command_line_errors(run_maker, tmp_path, capsys):
 
 
 def test_help_without_heavy_imports():
-    code = ("import sys; from grpo.report.__main__ import parser; parser().format_help(); "
-            "assert not {'torch', 'transformers', 'vllm', 'hydra'} & set(sys.modules)")
+    code = (
+        "import sys; from grpo.report.__main__ import parser; parser().format_help(); "
+        "assert not {'torch', 'transformers', 'vllm', 'hydra'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], timeout=60, check=True)

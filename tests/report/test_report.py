@@ -51,17 +51,33 @@ def read(path):
 
 
 def charts(page):
-    return {re.split(r": [\w ]+ from ", label)[0]: json.loads(data) for label, data in (
-        (html.unescape(label), html.unescape(data))
-        for label, data in re.findall(r'aria-label="([^"]*)" data-chart="([^"]*)"', page))}
+    return {
+        re.split(r": [\w ]+ from ", label)[0]: json.loads(data)
+        for label, data in (
+            (html.unescape(label), html.unescape(data))
+            for label, data in re.findall(r'aria-label="([^"]*)" data-chart="([^"]*)"', page)
+        )
+    }
 
 
 def test_page_shows_what_the_run_did(run_maker):
     path = write_report(run_maker(seed=3))
     assert path.name == "report.html"
     words = " ".join(read(path).text)
-    for wanted in ("arithmetic", "finished", "2.0 %", "54.7 %", "+52.7 points", "vllm 0.32.0", "8e2c4c4b1f0d-dirty",
-                   "2 min 57 s", "0.0197 USD", "650,000", "The intervals do not overlap.", "4.20e-06"):
+    for wanted in (
+        "arithmetic",
+        "finished",
+        "2.0 %",
+        "54.7 %",
+        "+52.7 points",
+        "vllm 0.32.0",
+        "8e2c4c4b1f0d-dirty",
+        "2 min 57 s",
+        "0.0197 USD",
+        "650,000",
+        "The intervals do not overlap.",
+        "4.20e-06",
+    ):
         assert wanted in words, wanted
 
 
@@ -73,8 +89,14 @@ def test_chart_numbers_are_those_of_the_metrics(run_maker):
     (one,) = found["Reward"]["series"]
     assert list(zip(one["steps"], one["values"], strict=True)) == rewards
     assert [line["label"] for line in found["Held-out accuracy"]["series"]] == ["sampled", "greedy"]
-    assert {"Entropy", "Gradient norm", "Learning rate", "Trainer against sampler", "Completion length",
-            "Reward: exact_integer"} <= set(found)
+    assert {
+        "Entropy",
+        "Gradient norm",
+        "Learning rate",
+        "Trainer against sampler",
+        "Completion length",
+        "Reward: exact_integer",
+    } <= set(found)
 
 
 def test_self_contained(run_maker):
@@ -123,8 +145,16 @@ def test_completions_are_sorted_by_reward_and_errors_come_last(run_maker):
     (path,) = run.glob("rollouts/*")
     row = json.loads(path.read_text())
     totals = [0.1, None, 1.1, 0.6]
-    row["completions"] = [{"text": f"text {total}", "total": total, "advantage": None, "rewards": {"a": total},
-                           "error": None if total else "a: timed out"} for total in totals]
+    row["completions"] = [
+        {
+            "text": f"text {total}",
+            "total": total,
+            "advantage": None,
+            "rewards": {"a": total},
+            "error": None if total else "a: timed out",
+        }
+        for total in totals
+    ]
     path.write_text(json.dumps(row) + "\n")
     page = write_report(run).read_text()
     places = [page.index(f"<pre>text {total}") for total in (1.1, 0.6, 0.1, None)]
@@ -147,9 +177,20 @@ def test_any_file_may_be_missing(run_maker, missing):
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "metrics.jsonl", "summary.json"])
-@pytest.mark.parametrize("content", [b"", b"{", b"[1, 2]", b"null", b'"x"', b"\xff\xfe\x00", b"a: [",
-                                     b'{"step": "x"}\n',
-                                     b'{"step": 1, "reward": 1e999, "stages": 3, "eval": {"a": 1}}\n'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[1, 2]",
+        b"null",
+        b'"x"',
+        b"\xff\xfe\x00",
+        b"a: [",
+        b'{"step": "x"}\n',
+        b'{"step": 1, "reward": 1e999, "stages": 3, "eval": {"a": 1}}\n',
+    ],
+)
 def test_torn_or_strange_files_still_give_a_page(run_maker, name, content):
     run = run_maker(rl_steps=3, sft_steps=2)
     (run / name).write_bytes(content)

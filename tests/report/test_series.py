@@ -10,8 +10,13 @@ FINITE = st.floats(-1e6, 1e6)
 
 
 def series(values, stages=None):
-    return Series(label="x", tone=0, steps=tuple(range(1, len(values) + 1)), values=tuple(values),
-                  stages=tuple(stages or ["rl"] * len(values)))
+    return Series(
+        label="x",
+        tone=0,
+        steps=tuple(range(1, len(values) + 1)),
+        values=tuple(values),
+        stages=tuple(stages or ["rl"] * len(values)),
+    )
 
 
 def test_thinning_keeps_the_spike_and_the_order():
@@ -51,8 +56,10 @@ def test_moving_average_stays_within_the_values_and_the_size_bound(values):
     assert min(values) - slack <= min(even.values) <= max(even.values) <= max(values) + slack
 
 
-@pytest.mark.parametrize(("low", "high", "most", "wanted"), [
-    (0, 1, 5, [0, 0.2, 0.4, 0.6, 0.8, 1.0]), (1, 223, 6, [50, 100, 150, 200]), (0, 6e-6, 4, [0, 2e-6, 4e-6, 6e-6])])
+@pytest.mark.parametrize(
+    ("low", "high", "most", "wanted"),
+    [(0, 1, 5, [0, 0.2, 0.4, 0.6, 0.8, 1.0]), (1, 223, 6, [50, 100, 150, 200]), (0, 6e-6, 4, [0, 2e-6, 4e-6, 6e-6])],
+)
 def test_ticks(low, high, most, wanted):
     assert ticks(low, high, most) == pytest.approx(wanted)
 

@@ -69,9 +69,7 @@ def test_wrong_settings_fail_at_build(functions: list[str], settings: dict[str, 
 @pytest.mark.parametrize("in_process", [False, True])
 def test_rewards_in_trl_style(item: MakeItem, user_file: str, in_process: bool) -> None:
     chat = ({"role": "user", "content": "2+5="},)
-    with suite_of(
-        [f"{user_file}:matches_solution"], [2.0], in_process=in_process
-    ) as suite:
+    with suite_of([f"{user_file}:matches_solution"], [2.0], in_process=in_process) as suite:
         scores = suite.score([[item("7", prompt=chat, solution="7"), item("8", prompt=chat, solution="7")]])
         assert [score.total for score in scores[0]] == [2.0, 0.0]
         assert suite.metrics == {"matched": 0.5}

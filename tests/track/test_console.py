@@ -5,9 +5,21 @@ from grpo.track.console import Console, step_line
 from grpo.track.writer import StageStart
 from grpo.types import StepMetrics
 
-RL = {"reward": 0.412, "rewards/exact_integer/mean": 0.39, "completions/mean_length": 28.4, "entropy": 0.31,
-      "completions/clipped_ratio": 0.01, "clip_ratio/region_mean": 0.004, "grad_norm": 0.8, "learning_rate": 1e-4,
-      "step_time": 2.1, "time/rollout": 1.2, "time/reward": 0.01, "time/update": 0.7, "reward_errors": 0.0}
+RL = {
+    "reward": 0.412,
+    "rewards/exact_integer/mean": 0.39,
+    "completions/mean_length": 28.4,
+    "entropy": 0.31,
+    "completions/clipped_ratio": 0.01,
+    "clip_ratio/region_mean": 0.004,
+    "grad_norm": 0.8,
+    "learning_rate": 1e-4,
+    "step_time": 2.1,
+    "time/rollout": 1.2,
+    "time/reward": 0.01,
+    "time/update": 0.7,
+    "reward_errors": 0.0,
+}
 
 
 def metrics(values, stage="rl", stage_step=12):
@@ -21,7 +33,8 @@ def start(name="rl", kind="reinforce", steps=120):
 def test_reinforcement_line():
     assert step_line(metrics(RL), 120) == (
         "step 12 rl 12/120 | reward 0.412 | exact_integer 0.390 | len 28.4 | cut 0.01 | clip_frac 0.004 | "
-        "entropy 0.310 | grad 0.8 | lr 0.0001 | 2.1 s (rollout 1.2 update 0.7)")
+        "entropy 0.310 | grad 0.8 | lr 0.0001 | 2.1 s (rollout 1.2 update 0.7)"
+    )
 
 
 def test_errors_are_shown_when_there_are_any():
@@ -31,7 +44,8 @@ def test_errors_are_shown_when_there_are_any():
 def test_supervised_and_evaluation_lines():
     supervised = {"loss": 0.51, "token_accuracy": 0.84, "grad_norm": 1.25, "learning_rate": 1e-3}
     assert step_line(metrics(supervised, "sft"), 50) == (
-        "step 12 sft 12/50 | loss 0.510 | token_acc 0.840 | grad 1.25 | lr 0.001")
+        "step 12 sft 12/50 | loss 0.510 | token_acc 0.840 | grad 1.25 | lr 0.001"
+    )
     found = {"eval/greedy_accuracy": 0.5, "eval/greedy_accuracy_low": 0.45, "eval/greedy_accuracy_high": 0.55}
     assert step_line(metrics(found, "after", 1), 1) == "step 1 after 1/1 | greedy 0.500 [0.450, 0.550]"
 
@@ -44,7 +58,10 @@ def test_one_greppable_line_a_step_on_stdout(capsys):
     console.close("finished")
     out, err = capsys.readouterr()
     assert [line.split(" |")[0] for line in out.splitlines() if line.startswith("step ")] == [
-        "step 1 rl 1/120", "step 2 rl 2/120", "step 3 rl 3/120"]
+        "step 1 rl 1/120",
+        "step 2 rl 2/120",
+        "step 3 rl 3/120",
+    ]
     assert err == ""
 
 

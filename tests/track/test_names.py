@@ -15,11 +15,27 @@ def test_every_name_is_defined_once_with_one_sentence():
 
 
 def test_names_that_other_trainers_dashboards_use():
-    check_names(["reward", "reward_std", "frac_reward_zero_std", "rewards/accuracy_reward/mean", "kl", "entropy",
-                 "rewards/accuracy_reward/std", "completions/mean_length", "completions/clipped_ratio",
-                 "completions/mean_terminated_length", "clip_ratio/low_mean", "clip_ratio/high_mean",
-                 "clip_ratio/region_mean", "sampling/sampling_logp_difference/mean", "num_tokens", "step_time",
-                 "sampling/importance_sampling_ratio/min"])
+    check_names(
+        [
+            "reward",
+            "reward_std",
+            "frac_reward_zero_std",
+            "rewards/accuracy_reward/mean",
+            "kl",
+            "entropy",
+            "rewards/accuracy_reward/std",
+            "completions/mean_length",
+            "completions/clipped_ratio",
+            "completions/mean_terminated_length",
+            "clip_ratio/low_mean",
+            "clip_ratio/high_mean",
+            "clip_ratio/region_mean",
+            "sampling/sampling_logp_difference/mean",
+            "num_tokens",
+            "step_time",
+            "sampling/importance_sampling_ratio/min",
+        ]
+    )
 
 
 def test_reward_names_may_be_files():
@@ -33,8 +49,9 @@ def test_unknown_name_is_refused_with_the_nearest_one():
         check_names(["reward", "grad_nrm"])
 
 
-@pytest.mark.parametrize("name", ["wall_time", "step_time", "time/rollout", "tokens_per_second/trained",
-                                  "memory/peak_rss_bytes"])
+@pytest.mark.parametrize(
+    "name", ["wall_time", "step_time", "time/rollout", "tokens_per_second/trained", "memory/peak_rss_bytes"]
+)
 def test_machine_dependent_fields(name):
     assert is_time_field(name)
 
@@ -52,7 +69,9 @@ def test_table_has_a_row_per_metric_and_no_broken_cells():
 
 
 def test_module_prints_the_table_without_heavy_imports():
-    code = ("import sys, runpy; runpy.run_module('grpo.track.names', run_name='__main__'); "
-            "assert not {'torch', 'transformers', 'vllm', 'wandb', 'tensorboard'} & set(sys.modules)")
+    code = (
+        "import sys, runpy; runpy.run_module('grpo.track.names', run_name='__main__'); "
+        "assert not {'torch', 'transformers', 'vllm', 'wandb', 'tensorboard'} & set(sys.modules)"
+    )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert printed.stdout == markdown_table()

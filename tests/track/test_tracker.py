@@ -17,8 +17,15 @@ def step(number, **values):
 
 
 def record(number, text="hi"):
-    completion = ScoredCompletion(text=text, token_ids=(5, 6), finish_reason="stop", weight_version=3, total=1.0,
-                                  rewards=(("a", 1.0), ("b", None)), advantage=math.nan)
+    completion = ScoredCompletion(
+        text=text,
+        token_ids=(5, 6),
+        finish_reason="stop",
+        weight_version=3,
+        total=1.0,
+        rewards=(("a", 1.0), ("b", None)),
+        advantage=math.nan,
+    )
     group = ScoredGroup(problem_id="p1", prompt_text="1+1=", answer="2", completions=(completion,))
     return RolloutRecord(step=number, stage="rl", groups=(group,))
 
@@ -47,9 +54,25 @@ def test_rollouts_keep_groups_and_any_text(tmp_path):
     hostile = "\u2028</script>\n\x00 é \ud800"
     tracker.log_groups(record(10, hostile))
     (row,) = lines(tmp_path / "rollouts" / "step_000010.jsonl")
-    assert row == {"step": 10, "stage": "rl", "problem_id": "p1", "prompt": "1+1=", "answer": "2", "completions": [
-        {"text": hostile, "token_ids": [5, 6], "finish_reason": "stop", "weight_version": 3,
-         "rewards": {"a": 1.0, "b": None}, "total": 1.0, "advantage": None, "error": None}]}
+    assert row == {
+        "step": 10,
+        "stage": "rl",
+        "problem_id": "p1",
+        "prompt": "1+1=",
+        "answer": "2",
+        "completions": [
+            {
+                "text": hostile,
+                "token_ids": [5, 6],
+                "finish_reason": "stop",
+                "weight_version": 3,
+                "rewards": {"a": 1.0, "b": None},
+                "total": 1.0,
+                "advantage": None,
+                "error": None,
+            }
+        ],
+    }
 
 
 @pytest.mark.parametrize(("every", "written"), [(0, []), (1, [1, 2, 3, 4]), (2, [2, 4])])
@@ -81,11 +104,13 @@ def test_a_new_run_never_mixes_with_an_old_one(tmp_path):
 
 
 def test_killed_process_loses_no_finished_line(tmp_path):
-    code = ("import os, signal; from pathlib import Path; from grpo.config.schema import LoggerConfig\n"
-            "from grpo.track.tracker import open_tracker; from grpo.types import StepMetrics\n"
-            f"tracker = open_tracker(Path({str(tmp_path)!r}), LoggerConfig(), 'n', {{}}, None)\n"
-            "for n in range(1, 101): tracker.log(StepMetrics(step=n, stage='rl', stage_step=n, values={'reward': n}))\n"
-            "os.kill(os.getpid(), signal.SIGKILL)")
+    code = (
+        "import os, signal; from pathlib import Path; from grpo.config.schema import LoggerConfig\n"
+        "from grpo.track.tracker import open_tracker; from grpo.types import StepMetrics\n"
+        f"tracker = open_tracker(Path({str(tmp_path)!r}), LoggerConfig(), 'n', {{}}, None)\n"
+        "for n in range(1, 101): tracker.log(StepMetrics(step=n, stage='rl', stage_step=n, values={'reward': n}))\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == -9
     assert [row["step"] for row in lines(tmp_path / "metrics.jsonl")] == list(range(1, 101))
 

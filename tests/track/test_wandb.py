@@ -135,9 +135,15 @@ def test_nothing_is_said_after_close_gave_up(opened):
     assert len(said) == 1
 
 
-@pytest.mark.parametrize(("environment", "mode"), [
-    ({}, "offline"), ({"WANDB_API_KEY": "k"}, "online"), ({"WANDB_MODE": "disabled"}, None),
-    ({"WANDB_MODE": "offline", "WANDB_API_KEY": "k"}, None)])
+@pytest.mark.parametrize(
+    ("environment", "mode"),
+    [
+        ({}, "offline"),
+        ({"WANDB_API_KEY": "k"}, "online"),
+        ({"WANDB_MODE": "disabled"}, None),
+        ({"WANDB_MODE": "offline", "WANDB_API_KEY": "k"}, None),
+    ],
+)
 def test_mode(environment, mode):
     assert wandb_mode(environment) == mode
 
@@ -159,7 +165,7 @@ def records(path):
             place += left
             continue
         _, length, kind = struct.unpack_from("<IHB", data, place)
-        parts.append(data[place + 7:place + 7 + length])
+        parts.append(data[place + 7 : place + 7 + length])
         place += 7 + length
         if kind in (1, 4):
             yield b"".join(parts)
@@ -188,8 +194,14 @@ def test_offline_run_reads_back(tmp_path):
 
     environment = {key: value for key, value in os.environ.items() if not key.startswith("WANDB")}
     environment["FAKE_SERVICE_KEY"] = "hidden-in-environment"
-    done = subprocess.run([sys.executable, "-c", OFFLINE_RUN, str(tmp_path / "run")], env=environment, timeout=60,
-                          capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE_RUN, str(tmp_path / "run")],
+        env=environment,
+        timeout=60,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert (done.stdout, done.stderr) == ("", "")
     (path,) = (tmp_path / "run" / "wandb").glob("offline-run-*/run-*.wandb")
     found = [Record.FromString(payload) for payload in records(path)]
@@ -199,8 +211,12 @@ def test_offline_run_reads_back(tmp_path):
             row = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
             history.append((row["_step"], row["reward"]))
     assert history == [(1, 0.25), (2, 0.5), (3, 0.75)]
-    config = {item.key: json.loads(item.value_json) for record in found if record.HasField("run")
-              for item in record.run.config.update}
+    config = {
+        item.key: json.loads(item.value_json)
+        for record in found
+        if record.HasField("run")
+        for item in record.run.config.update
+    }
     assert (config["seed"], config["hub_token"]) == (7, "[redacted]")
     assert b"hidden-in" not in path.read_bytes()
     assert list((tmp_path / "run" / "metrics.jsonl").read_text().splitlines())[2].startswith('{"step": 3')

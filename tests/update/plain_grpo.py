@@ -84,9 +84,7 @@ class PlainAdamW:
                 m = self.beta1 * self.first.get(name, torch.zeros_like(g)) + (1 - self.beta1) * g
                 v = self.beta2 * self.second.get(name, torch.zeros_like(g)) + (1 - self.beta2) * g * g
                 self.first[name], self.second[name] = m, v
-                corrected = (m / (1 - self.beta1**self.steps)) / (
-                    (v / (1 - self.beta2**self.steps)).sqrt() + self.eps
-                )
+                corrected = (m / (1 - self.beta1**self.steps)) / ((v / (1 - self.beta2**self.steps)).sqrt() + self.eps)
                 if parameter.ndim >= 2:
                     parameter -= self.lr * self.decay * parameter
                 parameter -= self.lr * corrected

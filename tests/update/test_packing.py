@@ -38,7 +38,9 @@ def test_completion_longer_than_a_row_gets_its_own() -> None:
 
 ids = st.integers(1, 9)
 trees = st.lists(
-    st.tuples(st.lists(ids, min_size=1, max_size=6), st.lists(st.lists(ids, min_size=1, max_size=9), min_size=1, max_size=5)),
+    st.tuples(
+        st.lists(ids, min_size=1, max_size=6), st.lists(st.lists(ids, min_size=1, max_size=9), min_size=1, max_size=5)
+    ),
     min_size=1,
     max_size=6,
 )
@@ -48,9 +50,7 @@ trees = st.lists(
 def test_every_token_is_a_target_once_with_its_own_past(
     shapes: list[tuple[list[int], list[list[int]]]], row: int, micro: int
 ) -> None:
-    wanted = [
-        (tuple(prompt), tuple(completion)) for prompt, completions in shapes for completion in completions
-    ]
+    wanted = [(tuple(prompt), tuple(completion)) for prompt, completions in shapes for completion in completions]
     built = [tree(tuple(p), *(tuple(c) for c in cs)) for p, cs in shapes]
     found: dict[int, dict[int, tuple[tuple[int, ...], int]]] = {}
     batches = pack(built, PackingLimits(row=row, micro_batch=micro))

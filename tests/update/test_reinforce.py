@@ -67,7 +67,7 @@ OPTIMIZER = OptimizerConfig(lr=1e-3, max_grad_norm=0.5, weight_decay=0.1)
 
 
 DAMPED = replace(OPTIMIZER, eps=1e-3)
-"""Adam divides gradients by their own size: with a tiny eps the rounding noise of a vanishing gradient becomes a step."""
+"""Adam divides gradients by their own size: with a tiny eps, noise in a vanishing gradient becomes a step."""
 
 
 def updater(
@@ -196,7 +196,9 @@ def test_kl_term_pulls_dead_groups_back_to_the_reference() -> None:
     first = update(trees_of(groups))["kl"]
     assert first > 0.1
     for _ in range(5):
-        last = update(trees_of([replace(g, old_logprobs=h.old_logprobs) for g, h in zip(groups, sampled(model), strict=True)]))["kl"]
+        last = update(
+            trees_of([replace(g, old_logprobs=h.old_logprobs) for g, h in zip(groups, sampled(model), strict=True)])
+        )["kl"]
     assert last < first
 
 

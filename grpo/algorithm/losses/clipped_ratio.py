@@ -1,4 +1,4 @@
-"""The clipped policy-gradient loss of GRPO (arXiv 2402.03300, eq. 3), per token, as in PPO (arXiv 1707.06347, eq. 7)."""
+"""The clipped token loss of GRPO (arXiv 2402.03300, eq. 3), as in PPO (arXiv 1707.06347, eq. 7)."""
 
 from __future__ import annotations
 
