@@ -35,7 +35,6 @@ LAST_PLOTS = (
     Plot("Trainer against sampler", (("largest difference", "sampling/sampling_logp_difference/max"),)),
     Plot("Learning rate", (("lr", "learning_rate"),)),
     Plot("Loss", (("loss", "loss"),)),
-    Plot("Token accuracy (SFT)", (("token accuracy", "token_accuracy"),)),
     Plot("Step time", (("seconds", "step_time"),)),
 )
 

@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 720, 300
 LEFT, RIGHT, TOP, BOTTOM = 52, 18, 40, 46
 INK, GRID, MAIN = "#768390", "#76839040", "#2f81f7"
 """Mid tones that read on a white and on a dark page."""
-PREFERRED = ("reward", "eval/sampled_accuracy", "token_accuracy")
+PREFERRED = ("reward", "eval/sampled_accuracy", "loss")
 
 
 def write_curve_picture(run_folders: Sequence[Path], out: Path) -> Path:

@@ -16,8 +16,7 @@ SUPERVISED_LINE_EVERY = 10
 """Supervised steps are short and many: a line every tenth, and the first and last."""
 
 FIELDS = (
-    ("loss", "token_accuracy", "loss"),
-    ("token_acc", "token_accuracy", "token_accuracy"),
+    ("loss", "loss", "loss"),
     ("sampled", "eval/sampled_accuracy", "eval/sampled_accuracy"),
     ("greedy", "eval/greedy_accuracy", "eval/greedy_accuracy"),
     ("format", "eval/format", "eval/format"),
@@ -71,7 +70,7 @@ class Console(Writer):
         return self._stage.steps if self._stage is not None and self._stage.name == metrics.stage else None
 
     def _is_shown(self, metrics: StepMetrics) -> bool:
-        if "token_accuracy" not in metrics.values:
+        if "loss" not in metrics.values or "reward" in metrics.values:
             return True
         ends = (1, self._steps(metrics))
         return metrics.stage_step in ends or metrics.stage_step % SUPERVISED_LINE_EVERY == 0

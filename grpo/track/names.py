@@ -130,12 +130,6 @@ POLICY = (
         "Steady; spikes that grow are the first sign of instability.",
     ),
     Metric("learning_rate", "", "Learning rate of the step.", "It follows the schedule you set."),
-    Metric(
-        "token_accuracy",
-        "share",
-        "SFT: demonstration tokens the policy would have picked itself.",
-        "It rises and levels off.",
-    ),
 )
 
 MISMATCH = (

@@ -94,7 +94,6 @@ class _Maker:
                 {
                     "loss": 0.6 + 2.2 * fade + self.random.gauss(0, 0.03),
                     "learning_rate": 1e-3,
-                    "token_accuracy": 0.82 - 0.7 * fade,
                     "grad_norm": 0.5 + fade,
                     "step_time": 0.4,
                     "time/update": 0.37,

@@ -42,9 +42,9 @@ def test_errors_are_shown_when_there_are_any():
 
 
 def test_supervised_and_evaluation_lines():
-    supervised = {"loss": 0.51, "token_accuracy": 0.84, "grad_norm": 1.25, "learning_rate": 1e-3}
+    supervised = {"loss": 0.51, "grad_norm": 1.25, "learning_rate": 1e-3}
     assert step_line(metrics(supervised, "sft"), 50) == (
-        "step 12 sft 12/50 | loss 0.510 | token_acc 0.840 | grad 1.25 | lr 0.001"
+        "step 12 sft 12/50 | loss 0.510 | grad 1.25 | lr 0.001"
     )
     found = {"eval/greedy_accuracy": 0.5, "eval/greedy_accuracy_low": 0.45, "eval/greedy_accuracy_high": 0.55}
     assert step_line(metrics(found, "after", 1), 1) == "step 1 after 1/1 | greedy 0.500 [0.450, 0.550]"
@@ -69,7 +69,7 @@ def test_supervised_lines_are_every_tenth_and_the_ends(capsys):
     console = Console()
     console.stage_started(start("sft", "sft", 25))
     for number in range(1, 26):
-        console.log(metrics({"loss": 1.0, "token_accuracy": 0.5}, "sft", number))
+        console.log(metrics({"loss": 1.0}, "sft", number))
     shown = [line.split()[3] for line in capsys.readouterr().out.splitlines() if line.startswith("step ")]
     assert shown == ["1/25", "10/25", "20/25", "25/25"]
 
