@@ -68,7 +68,7 @@ class ArithmeticConfig:
     """Which of `+`, `-` and `*` may occur, evaluated from left to right."""
     largest_operand: int = 9
     """Operands are drawn from 0 to this."""
-    problems: int = 4096
+    problems: int = 32768
     """Distinct problems to train on."""
     held_out: int = 512
     """Distinct problems that occur in no training stage."""

@@ -1,0 +1,1 @@
+"""Speed and memory of sampling, the update and the weight sync: `python -m benchmarks`."""
