@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.update import PASSES
-from benchmarks.workload import Case, Sizes, made_up_trees, scratch_model
+from benchmarks.workload import CASES, Sizes, made_up_trees, scratch_model
 from grpo.config.schema import OptimizerConfig
 from grpo.update.optimizer import Optimizer
 from grpo.update.policy import Policy
@@ -21,13 +21,12 @@ ROOT = Path(__file__).resolve().parents[1]
 CHILD_SECONDS = 600
 
 
-def peak_bytes(name: str, case: Case, sizes: Sizes) -> int:
-    """What a step adds to a process that has imported everything: weights, gradients, moments, activations.
+def peak_bytes(name: str, case: str, sizes: Sizes) -> int:
+    """What steps add to a process that has imported everything: weights, gradients, moments, activations.
 
     Raises CalledProcessError or TimeoutExpired when the child fails or hangs.
     """
-    task = json.dumps({"pass": name, "case": asdict(case), "sizes": asdict(sizes)})
-    command = [sys.executable, "-m", "benchmarks.memory", task]
+    command = [sys.executable, "-m", "benchmarks.memory", name, case, json.dumps(asdict(sizes))]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=CHILD_SECONDS, check=True)
     return int(done.stdout.splitlines()[-1])
 
@@ -40,21 +39,18 @@ def resident_peak() -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
-def main(task: str) -> None:
-    """Print the bytes by which two optimizer steps raise the peak; the second has the moments in memory."""
-    wanted = json.loads(task)
-    case = Case(**wanted["case"])
-    sizes = Sizes(**{**wanted["sizes"], "cases": (case,), "optimizer": OptimizerConfig(**wanted["sizes"]["optimizer"])})
+def main(name: str, case: str, sizes: Sizes) -> None:
+    """Print by how many bytes two optimizer steps raise the peak; the second one has the moments in memory."""
     base = resident_peak()
     with tempfile.TemporaryDirectory() as folder:
         policy = Policy(scratch_model(Path(folder) / "model", sizes.seed).model)
-    optimizer = Optimizer(policy.model, sizes.optimizer, steps=2)
-    trees = made_up_trees(case, sizes, policy.model.config.vocab_size)
+    optimizer = Optimizer(policy.model, OptimizerConfig(), steps=2)
+    trees = made_up_trees(CASES[case], sizes, policy.model.config.vocab_size)
     for _ in range(2):
-        PASSES[wanted["pass"]](policy, trees, sizes)
+        PASSES[name](policy, trees, CASES[case])
         optimizer.step()
     print(resident_peak() - base)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2], Sizes(**json.loads(sys.argv[3])))

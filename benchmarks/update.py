@@ -4,82 +4,77 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
-from benchmarks.workload import Case, Sizes, made_up_trees, seconds_of
+from benchmarks.workload import MICRO_BATCH, Case, Sizes, made_up_trees, seconds_of
 from grpo.kernels.token_logprob import token_logprob
-from grpo.stages.sft import packing_limits
 from grpo.update.columns import columns_of
-from grpo.update.experience import Tree
+from grpo.update.experience import Branch, Tree
 from grpo.update.packing import pack
 from grpo.update.policy import Policy, to_device
 
-Pass = Callable[[Policy, list[Tree], Sizes], None]
+Row = tuple[tuple[int, ...], Branch]
+"""A prompt and one completion."""
 
 
-def packed_pass(policy: Policy, trees: list[Tree], sizes: Sizes) -> None:
-    """As the trainer computes it; leaves the gradient of -mean(advantage * log-prob) in the parameters."""
+def packed_pass(policy: Policy, trees: list[Tree], case: Case) -> None:
+    """As the trainer computes it; adds the gradient of -mean(advantage · log-prob) to the parameters'."""
     total = sum(tree.tokens for tree in trees)
     advantage = columns_of(trees, policy.model.device).advantage
-    limits = packing_limits(sizes.optimizer.max_tokens_per_row, sizes.optimizer.max_tokens_per_micro_batch)
-    for batch in pack(trees, limits):
-        batch = to_device(batch, policy.model.device)
-        logprob, _ = policy.token_logprobs(batch, 1.0)
-        (-(logprob * advantage[batch.completion_index]).sum() / total).backward()
+    for batch in pack(trees, case.limits):
+        moved = to_device(batch, policy.model.device)
+        logprob, _ = policy.token_logprobs(moved, 1.0)
+        torch.autograd.backward(-(logprob * advantage[moved.completion_index]).sum() / total)
 
 
-def padded_pass(policy: Policy, trees: list[Tree], sizes: Sizes) -> None:
+def padded_pass(policy: Policy, trees: list[Tree], case: Case) -> None:
     """The same gradient with every completion in a row of its own, its prompt repeated, in order of arrival."""
     total, device = sum(tree.tokens for tree in trees), policy.model.device
     head = policy.model.get_output_embeddings().weight
-    for rows in padded_batches(trees, sizes.optimizer.max_tokens_per_micro_batch):
-        length = max(len(prompt) + len(ids) - 1 for prompt, ids, _ in rows)
-        ids, attended, scored = (torch.zeros(len(rows), length, dtype=torch.int64) for _ in range(3))
-        targets, weights = [], []
-        for number, (prompt, completion, advantage) in enumerate(rows):
-            stream = (*prompt, *completion[:-1])
-            ids[number, : len(stream)] = torch.tensor(stream)
-            attended[number, : len(stream)] = 1
-            scored[number, len(prompt) - 1 : len(stream)] = 1
-            targets += completion
-            weights += [advantage] * len(completion)
-        hidden = policy.model.base_model(
-            input_ids=ids.to(device), attention_mask=attended.to(device), use_cache=False
-        ).last_hidden_state
-        logprob, _ = token_logprob(hidden[scored.bool().to(device)], head, torch.tensor(targets, device=device))
-        (-(logprob * torch.tensor(weights, device=device)).sum() / total).backward()
+    for rows in padded_batches(trees):
+        streams = [torch.tensor((*prompt, *branch.token_ids[:-1])) for prompt, branch in rows]
+        attended = pad_sequence([torch.ones_like(stream) for stream in streams], batch_first=True)
+        scored = attended.bool()
+        for row, (prompt, _) in zip(scored, rows, strict=True):
+            row[: len(prompt) - 1] = False
+        ids = pad_sequence(streams, batch_first=True).to(device)
+        hidden = policy.model.base_model(input_ids=ids, attention_mask=attended.to(device), use_cache=False)
+        targets = torch.tensor([token for _, branch in rows for token in branch.token_ids], device=device)
+        weights = torch.tensor([branch.advantage for _, branch in rows for _ in branch.token_ids], device=device)
+        logprob, _ = token_logprob(hidden.last_hidden_state[scored.to(device)], head, targets)
+        torch.autograd.backward(-(logprob * weights).sum() / total)
 
 
-Row = tuple[tuple[int, ...], tuple[int, ...], float]
-
-
-def padded_batches(trees: list[Tree], limit: int) -> Iterator[list[Row]]:
-    """(prompt, completion, advantage) in batches of at most `limit` padded tokens."""
+def padded_batches(trees: list[Tree]) -> Iterator[list[Row]]:
+    """Rows in order, in batches of at most `MICRO_BATCH` padded tokens."""
     held: list[Row] = []
     longest = 0
-    for row in ((tree.prompt_ids, b.token_ids, b.advantage) for tree in trees for b in tree.branches):
-        longest = max(longest, len(row[0]) + len(row[1]) - 1)
-        if held and (len(held) + 1) * longest > limit:
+    for row in ((tree.prompt_ids, branch) for tree in trees for branch in tree.branches):
+        length = len(row[0]) + len(row[1].token_ids) - 1
+        if held and (len(held) + 1) * max(longest, length) > MICRO_BATCH:
             yield held
-            held, longest = [], len(row[0]) + len(row[1]) - 1
+            held, longest = [], 0
         held.append(row)
+        longest = max(longest, length)
     yield held
 
 
-PASSES: dict[str, Pass] = {"packed": packed_pass, "padded": padded_pass}
+PASSES: dict[str, Callable[[Policy, list[Tree], Case], None]] = {"packed": packed_pass, "padded": padded_pass}
 
 
 def compare(policy: Policy, case: Case, sizes: Sizes) -> dict[str, Any]:
-    """Times in turn, after one pass each to warm up; also by how much the two gradients differ."""
+    """Seconds of both in turn, each warmed up by the pass that shows how far the two gradients differ."""
     trees = made_up_trees(case, sizes, policy.model.config.vocab_size)
     tokens = sum(tree.tokens for tree in trees)
-    gradients = {name: gradient(policy, trees, sizes, one) for name, one in PASSES.items()}
+    packed, padded = (gradient(policy, trees, case, name) for name in PASSES)
     seconds: dict[str, list[float]] = {name: [] for name in PASSES}
     for _ in range(sizes.repeats):
         for name, one in PASSES.items():
-            seconds[name].append(seconds_of(lambda one=one: one(policy, trees, sizes)))
+            seconds[name].append(seconds_of(partial(one, policy, trees, case)))
             policy.model.zero_grad()
     median = {name: statistics.median(times) for name, times in seconds.items()}
     return {
@@ -87,14 +82,14 @@ def compare(policy: Policy, case: Case, sizes: Sizes) -> dict[str, Any]:
         "seconds": seconds,
         "tokens_per_second": {name: tokens / time for name, time in median.items()},
         "speedup_of_packing": median["padded"] / median["packed"],
-        "gradient_difference": float((gradients["packed"] - gradients["padded"]).norm() / gradients["padded"].norm()),
+        "gradient_difference": float((packed - padded).norm() / padded.norm()),
     }
 
 
-def gradient(policy: Policy, trees: list[Tree], sizes: Sizes, one: Pass) -> torch.Tensor:
-    """(parameters,) of one pass; the model's gradients are cleared before and after."""
+def gradient(policy: Policy, trees: list[Tree], case: Case, name: str) -> torch.Tensor:
+    """All gradients of one pass as a vector; the model's are cleared before and after."""
     policy.model.zero_grad()
-    one(policy, trees, sizes)
+    PASSES[name](policy, trees, case)
     flat = torch.cat([p.grad.flatten() for p in policy.model.parameters() if p.grad is not None])
     policy.model.zero_grad()
     return flat

@@ -5,35 +5,43 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from grpo.config.schema import ModelConfig, OptimizerConfig, ScratchConfig
+from grpo.config.schema import ModelConfig, ScratchConfig
 from grpo.model.load import LoadedModel, load_model
 from grpo.model.scratch import write_scratch_model
 from grpo.update.experience import Branch, Tree
+from grpo.update.packing import PackingLimits
 
 CONTEXT = 384
-"""Longest prompt plus completion of all cases; rotary positions have no weights, so the model stays the default."""
+"""Longest prompt plus completion, tokens; rotary positions have no weights, so the model stays the default one."""
+MICRO_BATCH = 8192
+"""Padded tokens of one pass, the default of a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """Lengths in tokens; a completion's is drawn evenly between the two."""
+    """Lengths in tokens; those of completions are drawn evenly between two."""
 
-    name: str
     prompt: int
     shortest: int
     longest: int
+    row: int
+    """Of the packed stream, the default of a run on such data."""
+
+    @property
+    def limits(self) -> PackingLimits:
+        return PackingLimits(row=self.row, micro_batch=MICRO_BATCH)
 
 
-CASES = (
-    Case(name="arithmetic", prompt=8, shortest=22, longest=40),
-    Case(name="long_prompt", prompt=256, shortest=32, longest=96),
-)
-"""The embedded task, where a prompt is shorter than its answer, and the opposite."""
+CASES = {
+    "arithmetic": Case(prompt=8, shortest=22, longest=40, row=128),
+    "long_prompt": Case(prompt=256, shortest=32, longest=96, row=1024),
+}
+"""The embedded task, and the opposite: a prompt longer than its answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +53,6 @@ class Sizes:
     max_tokens: int = 48
     repeats: int = 7
     seed: int = 0
-    cases: tuple[Case, ...] = CASES
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
 
 QUICK = Sizes(prompts=8, completions=4, max_tokens=16, repeats=5)
@@ -60,24 +66,23 @@ def scratch_model(folder: Path, seed: int) -> LoadedModel:
 
 
 def made_up_trees(case: Case, sizes: Sizes, vocabulary: int) -> list[Tree]:
-    """Random tokens with advantages +1 and -1, so that every completion has a gradient."""
-    rng = random.Random(f"{case.name} {sizes.seed}")
+    """Random tokens with advantages +1 and -1 in turn, so that every completion has a gradient."""
+    rng = random.Random(f"{case} {sizes.seed}")
 
     def tokens(count: int) -> tuple[int, ...]:
         return tuple(rng.randrange(vocabulary) for _ in range(count))
 
-    def branch(sign: float) -> Branch:
-        return Branch(token_ids=tokens(rng.randint(case.shortest, case.longest)), sampler_logprobs=(), advantage=sign)
+    def branch(index: int) -> Branch:
+        ids = tokens(rng.randint(case.shortest, case.longest))
+        return Branch(token_ids=ids, sampler_logprobs=(), advantage=(-1.0) ** index)
 
-    return [
-        Tree(prompt_ids=tokens(case.prompt), branches=tuple(branch((-1.0) ** i) for i in range(sizes.completions)))
-        for _ in range(sizes.prompts)
-    ]
+    branches = [tuple(branch(index) for index in range(sizes.completions)) for _ in range(sizes.prompts)]
+    return [Tree(prompt_ids=tokens(case.prompt), branches=group) for group in branches]
 
 
 def seconds_of(action: Callable[[], object]) -> float:
     """Wall time, with the device's queue empty before and after."""
-    wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    wait: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
     wait()
     started = time.perf_counter()
     action()
