@@ -95,7 +95,7 @@ def help_text() -> str:
         "",
         "Tools",
         "  python -m grpo.doctor                    versions, devices, known conflicts",
-        "  python -m grpo.rewards.check FILE.py:FN  try a reward function on rows",
+        "  grpo dry_run=true                        try the data and the reward functions on a few rows",
         "  python -m grpo.report RUN_DIR            the report of a run, or several overlaid",
         "",
         f"All {len(all_leaves())} keys with types and defaults: docs/configuration.md, or grpo --cfg job.",

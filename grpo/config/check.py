@@ -12,6 +12,7 @@ from typing import Any
 from grpo.config.check_pipeline import pipeline_problems
 from grpo.config.check_slices import (
     data_problems,
+    engine_problems,
     group_problems,
     model_problems,
     reward_problems,
@@ -32,6 +33,7 @@ def check(config: RunConfig) -> None:
             found += data_problems(path, part)
         elif isinstance(part, RolloutConfig):
             found += rollout_problems(path, part, config.model)
+            found += engine_problems(path, part, config.rollout)
         elif isinstance(part, ReinforceConfig):
             found += group_problems(path, part)
     found = list(dict.fromkeys(found))

@@ -130,11 +130,27 @@ def group_problems(path: str, stage: ReinforceConfig) -> Iterator[str]:
         )
     if stage.rollout.temperature == 0:
         yield f"{path}.rollout.temperature=0: greedy completions of a prompt are all the same; valid is above 0"
+    if stage.rollout.top_p < 1 or stage.rollout.top_k > 0:
+        yield (
+            f"{path}.rollout.top_p={stage.rollout.top_p}, top_k={stage.rollout.top_k}: the update knows the whole "
+            "distribution only, its ratios would be wrong; valid in a reinforce stage are top_p=1 and top_k=0"
+        )
     if stage.optimizer_steps_per_rollout > stage.prompts_per_step:
         yield (
             f"{path}.optimizer_steps_per_rollout={stage.optimizer_steps_per_rollout}: valid is at most "
             f"{path}.prompts_per_step={stage.prompts_per_step}, one group each"
         )
+
+
+ENGINE_KEYS = ("engine", "deadline_seconds", "cpu_kv_cache_gib", "gpu_memory_utilization", "sleep_between_phases")
+"""Keys of the rollout slice that the run's one engine is started with."""
+
+
+def engine_problems(path: str, rollout: RolloutConfig, run: RolloutConfig) -> Iterator[str]:
+    """A stage cannot have an engine of its own: stages push their weights into the one the run has."""
+    for key in ENGINE_KEYS:
+        if getattr(rollout, key) != getattr(run, key):
+            yield f"{path}.{key}={getattr(rollout, key)}: a run has one engine; valid is rollout.{key}, for all stages"
 
 
 def has_gpu() -> bool:

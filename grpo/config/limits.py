@@ -92,6 +92,7 @@ RANGES: dict[str, Range] = {
             "optimizer.eps",
             "optimizer.max_grad_norm",
             "algorithm.importance_cap",
+            "model.scratch.rope_theta",
         ),
         POSITIVE,
     ),

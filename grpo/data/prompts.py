@@ -72,17 +72,20 @@ class PromptEncoder:
             )
         return ids
 
-    def keep_fitting(self, problems: Sequence[Problem], on_bad_row: str) -> tuple[list[Problem], list[Misfit]]:
-        """The problems that `encode` takes, and those it does not.
+    def keep_fitting(
+        self, problems: Sequence[Problem], on_bad_row: str, *, demonstrated: bool = False
+    ) -> tuple[list[Problem], list[Misfit]]:
+        """The problems that `encode` (`encode_demonstration` when `demonstrated`) takes, and those it does not.
 
         Raises:
             ValueError: some do not fit and `on_bad_row` is `fail` (the first ten are listed), or none fits.
         """
+        encode = self.encode_demonstration if demonstrated else self.encode
         fitting: list[Problem] = []
         misfits: list[Misfit] = []
         for problem in problems:
             try:
-                self.encode(problem)
+                encode(problem)
             except PromptTooLongError as error:
                 misfits.append(Misfit(problem_id=problem.id, reason=str(error)))
             else:

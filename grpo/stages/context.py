@@ -46,9 +46,11 @@ class RunContext:
         """The stage's training or held-out problems."""
         return load_split(stage.data, which, None if stage.data_from == "base" else stage.data_from)
 
-    def fitting(self, encoder: PromptEncoder, problems: Sequence[Problem], stage: StageConfig) -> list[Problem]:
+    def fitting(
+        self, encoder: PromptEncoder, problems: Sequence[Problem], stage: StageConfig, *, demonstrated: bool = False
+    ) -> list[Problem]:
         """The problems that fit the context; raises ValueError, or says which were left out, as the stage asks."""
-        kept, misfits = encoder.keep_fitting(problems, stage.data.on_bad_row)
+        kept, misfits = encoder.keep_fitting(problems, stage.data.on_bad_row, demonstrated=demonstrated)
         for misfit in misfits[:10]:
             self.tracker.message(f"left out: {misfit.reason}")
         if misfits:

@@ -48,6 +48,7 @@ def train(trainer: StepTrainer, name: str, steps: int, context: RunContext, chec
         context.step += 1
         context.tracker.log(StepMetrics(step=context.step, stage=name, stage_step=index + 1, values=values))
         trainer.totals.wall_seconds += time.perf_counter() - started + saving
+        saving = 0.0
         last = index + 1 == steps
         asked = bool(context.interruption.requested) and not last
         if asked or (not last and (index + 1) % context.config.checkpoint.every == 0):

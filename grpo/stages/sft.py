@@ -27,6 +27,7 @@ def run_sft(name: str, stage: SFTConfig, context: RunContext, checkpoint: Path |
     problems = [p for p in context.problems(stage, "train") if p.demonstration is not None]
     if not problems:
         raise ValueError(f"stages.{name}: no row has a demonstration; set data.demonstration_column, or leave it out")
+    problems = context.fitting(encoder, problems, stage, demonstrated=True)
     trainer = SFTTrainer(name, stage, Policy(loaded.model), encoder, problems, context.config.seed)
     train(trainer, name, stage.steps, context, checkpoint)
     save_model(loaded.model, loaded.tokenizer, context.folder.stage(name) / "model")

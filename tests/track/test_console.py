@@ -43,9 +43,7 @@ def test_errors_are_shown_when_there_are_any():
 
 def test_supervised_and_evaluation_lines():
     supervised = {"loss": 0.51, "grad_norm": 1.25, "learning_rate": 1e-3}
-    assert step_line(metrics(supervised, "sft"), 50) == (
-        "step 12 sft 12/50 | loss 0.510 | grad 1.25 | lr 0.001"
-    )
+    assert step_line(metrics(supervised, "sft"), 50) == ("step 12 sft 12/50 | loss 0.510 | grad 1.25 | lr 0.001")
     found = {"eval/greedy_accuracy": 0.5, "eval/greedy_accuracy_low": 0.45, "eval/greedy_accuracy_high": 0.55}
     assert step_line(metrics(found, "after", 1), 1) == "step 1 after 1/1 | greedy 0.500 [0.450, 0.550]"
 
