@@ -32,9 +32,10 @@ def nearest(key: str, candidates: Iterable[str]) -> str | None:
 
 
 def likeness(word: str, candidate: str) -> float:
-    """From 0 to 1; a word that a candidate begins with counts as close (`price`, `price_per_device_hour`)."""
+    """From 0 to 1; the beginning of a candidate counts as close (`price`), and so do its letters in another order."""
     begins = 0.9 if len(word) >= 3 and candidate.startswith(word) else 0.0
-    return max(begins, SequenceMatcher(None, word, candidate).ratio())
+    swapped = 0.95 if sorted(word) == sorted(candidate) else 0.0
+    return max(begins, swapped, SequenceMatcher(None, word, candidate).ratio())
 
 
 def unknown(what: str, name: str, candidates: Iterable[str], listed: Iterable[str] = ()) -> str:

@@ -77,9 +77,9 @@ def test_top_level_reaches_every_stage_and_one_stage_can_differ() -> None:
 
 
 def test_a_file_for_one_stage_only() -> None:
-    config = load_config(["+optimizer@stages.rl.optimizer=adamw", "optimizer.beta2=0.5"])
-    assert reinforce(config).optimizer.lr == 1e-6
-    assert config.optimizer.lr == 5e-5
+    config = load_config(["+optimizer@stages.rl.optimizer=adamw", "optimizer.lr=5e-5"])
+    assert reinforce(config).optimizer.lr == load_config([]).optimizer.lr
+    assert config.optimizer.lr == 5e-5 != reinforce(config).optimizer.lr
 
 
 def test_experiment_wins_over_primary_and_command_line_over_both(tmp_path: Path) -> None:

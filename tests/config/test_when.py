@@ -8,7 +8,7 @@ from grpo.config.schema import SFTConfig
 
 def test_scratch_and_pretrained_models_differ() -> None:
     small, large = load_config([]), load_config(["model.name=some/model"])
-    assert (small.optimizer.lr, large.optimizer.lr) == (2e-4, 1e-6)
+    assert (small.optimizer.lr, large.optimizer.lr) == (1e-4, 1e-6)
     first, second = small.stages["cold_start"], large.stages["cold_start"]
     assert isinstance(first, SFTConfig) and isinstance(second, SFTConfig)
     assert (first.optimizer.lr, second.optimizer.lr) == (2e-3, 1e-5)
