@@ -84,7 +84,7 @@ def _run(config: RunConfig, values: dict[str, Any], opened: OpenRun) -> int:
             tracker=tracker,
             summary=_summary(folder, config, opened.resumed),
             interruption=interruption,
-            engine=EngineSlot(config.rollout, config.model.dtype, config.seed, folder.log_file),
+            engine=EngineSlot(config, folder.log_file),
             step=progress.step,
         )
         return _finish(context, progress)

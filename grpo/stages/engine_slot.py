@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from grpo.config.schema import RolloutConfig
+from grpo.config.schema import ReinforceConfig, RunConfig
 from grpo.rollouts.engine import EngineSettings, RolloutEngine
 from grpo.rollouts.registry import start_engine
+
+
+EVALUATED_AT_ONCE = 128
+"""Problems an evaluation hands to the engine in one call."""
+MOST_SEQUENCES = 1024
+"""Larger rollouts are computed in waves."""
+
+
+def largest_call(config: RunConfig) -> int:
+    """Completions of the largest call any stage of the pipeline makes, within reason."""
+    rollouts = [
+        stage.prompts_per_step * stage.rollout.completions_per_prompt
+        for stage in (config.stages[name] for name in config.pipeline)
+        if isinstance(stage, ReinforceConfig)
+    ]
+    return min(MOST_SEQUENCES, max([EVALUATED_AT_ONCE, *rollouts]))
 
 
 class EngineSlot:
     """Starts the engine at its first use and keeps it until the run ends."""
 
-    def __init__(self, rollout: RolloutConfig, dtype: str, seed: int, log_file: Path) -> None:
-        self._rollout, self._dtype, self._seed, self._log_file = rollout, dtype, seed, log_file
+    def __init__(self, config: RunConfig, log_file: Path) -> None:
+        self._config, self._log_file = config, log_file
         self._engine: RolloutEngine | None = None
 
     @property
@@ -21,22 +37,23 @@ class EngineSlot:
         """The engine, when one has been started."""
         return self._engine
 
-    def get(self, model_folder: Path, context: int, max_sequences: int) -> RolloutEngine:
+    def get(self, model_folder: Path, context: int) -> RolloutEngine:
         """The engine; the arguments matter at its start only. Raises EngineError saying what is missing."""
         if self._engine is None:
+            rollout = self._config.rollout
             self._engine = start_engine(
                 EngineSettings(
-                    name=self._rollout.engine,
+                    name=rollout.engine,
                     model_folder=model_folder,
-                    dtype=self._dtype,
+                    dtype=self._config.model.dtype,
                     context=context,
-                    max_sequences=max_sequences,
-                    deadline_seconds=self._rollout.deadline_seconds,
+                    max_sequences=largest_call(self._config),
+                    deadline_seconds=rollout.deadline_seconds,
                     log_path=self._log_file,
-                    seed=self._seed,
-                    cpu_kv_cache_gib=self._rollout.cpu_kv_cache_gib,
-                    gpu_memory_utilization=self._rollout.gpu_memory_utilization,
-                    sleep_between_phases=self._rollout.sleep_between_phases,
+                    seed=self._config.seed,
+                    cpu_kv_cache_gib=rollout.cpu_kv_cache_gib,
+                    gpu_memory_utilization=rollout.gpu_memory_utilization,
+                    sleep_between_phases=rollout.sleep_between_phases,
                 )
             )
         return self._engine

@@ -10,6 +10,7 @@ from pathlib import Path
 from grpo.config.schema import EvaluateConfig
 from grpo.run.atomic import write_json
 from grpo.stages.context import RunContext
+from grpo.stages.engine_slot import EVALUATED_AT_ONCE
 from grpo.stages.intervals import mean_interval, paired_gain, pass_at_k, wilson
 from grpo.stages.reinforce import sampling_settings
 from grpo.stages.sampler import PolicySampler
@@ -20,7 +21,6 @@ from grpo.types import SamplingSettings, StepMetrics
 from grpo.update.mismatch import mismatch_limit
 from grpo.update.policy import Policy
 
-PROBLEMS_PER_CALL = 128
 PROBLEMS_FILE = "problems.json"
 
 
@@ -96,7 +96,7 @@ class Evaluator:
             raise ValueError(f"stages.{name}: there are no held-out problems to evaluate on")
         self.scorer = Scorer(stage.reward, encoder)
         optimizer = context.config.optimizer
-        engine = context.engine.get(context.model_folder(stage.model_from), loaded.context, PROBLEMS_PER_CALL)
+        engine = context.engine.get(context.model_folder(stage.model_from), loaded.context)
         self.sampler = PolicySampler(
             engine,
             Policy(loaded.model.eval()),
@@ -111,8 +111,8 @@ class Evaluator:
         correct: list[float] = []
         second: list[float] = []
         tokens = 0
-        for start in range(0, len(self.problems), PROBLEMS_PER_CALL):
-            problems = self.problems[start : start + PROBLEMS_PER_CALL]
+        for start in range(0, len(self.problems), EVALUATED_AT_ONCE):
+            problems = self.problems[start : start + EVALUATED_AT_ONCE]
             groups = self.sampler.sample(problems, settings, self.context.config.seed, self.name, mode)
             scores = self.scorer(problems, groups)
             tokens += sum(len(c.token_ids) for group in groups for c in group.completions)

@@ -123,11 +123,7 @@ class ReinforceTrainer:
         return Policy(model.eval().requires_grad_(False))
 
     def _sampler(self, loaded: LoadedModel) -> PolicySampler:
-        engine = self.context.engine.get(
-            self.context.model_folder(self.stage.model_from),
-            loaded.context,
-            self.stage.prompts_per_step * self.stage.rollout.completions_per_prompt,
-        )
+        engine = self.context.engine.get(self.context.model_folder(self.stage.model_from), loaded.context)
         return PolicySampler(
             engine, self.policy, self.encoder, self.update.settings.mismatch, self.update.settings.limits
         )
