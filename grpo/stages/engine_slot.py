@@ -8,7 +8,6 @@ from grpo.config.schema import ReinforceConfig, RunConfig
 from grpo.rollouts.engine import EngineSettings, RolloutEngine
 from grpo.rollouts.registry import start_engine
 
-
 EVALUATED_AT_ONCE = 128
 """Problems an evaluation hands to the engine in one call."""
 MOST_SEQUENCES = 1024
