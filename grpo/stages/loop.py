@@ -6,11 +6,14 @@ import time
 from pathlib import Path
 from typing import Protocol
 
+from grpo.data.cursor import ProblemCursor
 from grpo.run.checkpoint import load_checkpoint, save_checkpoint
-from grpo.run.state import StateRegistry
+from grpo.run.state import ModelState, OptimizerState, RandomState, StateRegistry
 from grpo.stages.context import RunContext
 from grpo.stages.totals import StageTotals, peak_memory_bytes
 from grpo.types import StepMetrics
+from grpo.update.optimizer import Optimizer
+from grpo.update.policy import Policy
 
 
 class StepTrainer(Protocol):
@@ -29,6 +32,18 @@ class StepTrainer(Protocol):
     def step(self, index: int) -> dict[str, float]:
         """Do step `index` (from 0) and return its metrics."""
         ...
+
+
+def training_state(policy: Policy, optimizer: Optimizer, cursor: ProblemCursor, totals: StageTotals) -> StateRegistry:
+    """What the next step of any training stage depends on, and what it has used so far."""
+    registry = StateRegistry()
+    registry.register("model", ModelState(policy.model))
+    registry.register("optimizer", OptimizerState(optimizer.adamw, policy.model.named_parameters()))
+    registry.register("schedule", optimizer)
+    registry.register("cursor", cursor)
+    registry.register("random", RandomState())
+    registry.register("totals", totals)
+    return registry
 
 
 def train(trainer: StepTrainer, name: str, steps: int, context: RunContext, checkpoint: Path | None) -> None:

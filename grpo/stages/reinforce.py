@@ -8,9 +8,9 @@ from grpo.config.schema import ReinforceConfig, RolloutConfig
 from grpo.data.cursor import ProblemCursor
 from grpo.model.load import LoadedModel
 from grpo.run.model_folder import save_model
-from grpo.run.state import ModelState, OptimizerState, RandomState, StateRegistry
+from grpo.run.state import StateRegistry
 from grpo.stages.context import RunContext
-from grpo.stages.loop import train
+from grpo.stages.loop import train, training_state
 from grpo.stages.sampler import PolicySampler
 from grpo.stages.scoring import Scorer, length_metrics, reward_metrics
 from grpo.stages.sft import packing_limits
@@ -53,14 +53,7 @@ class ReinforceTrainer:
         self.totals = StageTotals()
 
     def parts(self) -> StateRegistry:
-        registry = StateRegistry()
-        registry.register("model", ModelState(self.policy.model))
-        registry.register("optimizer", OptimizerState(self.optimizer.adamw, self.policy.model.named_parameters()))
-        registry.register("schedule", self.optimizer)
-        registry.register("cursor", self.cursor)
-        registry.register("random", RandomState())
-        registry.register("totals", self.totals)
-        return registry
+        return training_state(self.policy, self.optimizer, self.cursor, self.totals)
 
     def start(self) -> None:
         """Dropout stays off: the sampler has none, and the two must agree."""

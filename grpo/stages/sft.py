@@ -8,9 +8,9 @@ from grpo.config.schema import SFTConfig
 from grpo.data.cursor import ProblemCursor
 from grpo.data.prompts import PromptEncoder
 from grpo.run.model_folder import save_model
-from grpo.run.state import ModelState, OptimizerState, RandomState, StateRegistry
+from grpo.run.state import StateRegistry
 from grpo.stages.context import RunContext
-from grpo.stages.loop import train
+from grpo.stages.loop import train, training_state
 from grpo.stages.totals import Clock, StageTotals
 from grpo.types import Problem
 from grpo.update.experience import Branch, Tree
@@ -47,14 +47,7 @@ class SFTTrainer:
         self.totals = StageTotals()
 
     def parts(self) -> StateRegistry:
-        registry = StateRegistry()
-        registry.register("model", ModelState(self.policy.model))
-        registry.register("optimizer", OptimizerState(self.optimizer.adamw, self.policy.model.named_parameters()))
-        registry.register("schedule", self.optimizer)
-        registry.register("cursor", self.cursor)
-        registry.register("random", RandomState())
-        registry.register("totals", self.totals)
-        return registry
+        return training_state(self.policy, self.optimizer, self.cursor, self.totals)
 
     def start(self) -> None:
         self.policy.model.train()
