@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.update import PASSES
 from benchmarks.workload import CASES, Sizes, made_up_trees, scratch_model
-from grpo.config.schema import OptimizerConfig
+from grpo.config.slices import OptimizerConfig
 from grpo.update.optimizer import Optimizer
 from grpo.update.policy import Policy
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.workload import CASES, CONTEXT, Sizes, seconds_of
-from grpo.config.schema import ArithmeticConfig
-from grpo.data.arithmetic import generate
+from grpo.config.slices import ArithmeticConfig
+from grpo.data.arithmetic import training_problems
 from grpo.model.load import LoadedModel
 from grpo.rollouts.engine import EngineSettings, RolloutEngine
 from grpo.rollouts.registry import start_engine
@@ -34,7 +34,7 @@ def _measure(engine: RolloutEngine, loaded: LoadedModel, sizes: Sizes) -> dict[s
     policy = Policy(loaded.model.eval())
     encoder = loaded.encoder(None, sizes.max_tokens)
     sampler = PolicySampler(engine, policy, encoder, mismatch_limit("float32", None), CASES["arithmetic"].limits)
-    problems, _ = generate(ArithmeticConfig(problems=sizes.prompts, held_out=1))
+    problems = training_problems(ArithmeticConfig(problems=sizes.prompts, held_out=1))
     settings = SamplingSettings(completions_per_prompt=sizes.completions, max_tokens=sizes.max_tokens)
     updates, syncs, times, rates = [], [], [], []
     for repeat in range(sizes.repeats + 1):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from grpo.config.schema import ModelConfig, ScratchConfig
+from grpo.config.slices import ModelConfig, ScratchConfig
 from grpo.model.load import LoadedModel, load_model
 from grpo.model.scratch import write_scratch_model
 from grpo.update.experience import Branch, Tree

@@ -60,6 +60,13 @@ class WorkerProcess:
         self._calls = 0
         self.signature = self._start()
 
+    def is_alive(self) -> bool:
+        """Whether the worker runs; one that is only just being killed still does."""
+        if self._process is None:
+            return False
+        # WNOWAIT leaves a dead leader unreaped, see `_kill`.
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
     def ensure_ready(self) -> None:
         """Start the worker again where it was killed or died.
 
@@ -67,7 +74,7 @@ class WorkerProcess:
             RewardCallError: it does not start any more.
             ValueError: it cannot import the function any more.
         """
-        if not self._alive():
+        if not self.is_alive():
             self._kill()
             self._start()
         if os.fstat(self._printed.fileno()).st_size > STDERR_LIMIT_BYTES:
@@ -184,12 +191,6 @@ class WorkerProcess:
     def _overrun(self, waiting_for: str, deadline_seconds: float) -> RewardDeadlineError:
         self._kill()
         return RewardDeadlineError(f"{waiting_for} took longer than {deadline_seconds:g} s{self._tail()}")
-
-    def _alive(self) -> bool:
-        if self._process is None:
-            return False
-        # WNOWAIT leaves a dead leader unreaped, see `_kill`.
-        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
     def _kill(self) -> int | None:
         """SIGKILL the worker's whole process group and collect its exit code."""

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from grpo.config.errors import ConfigError
 from grpo.config.estimate import Memory, batch_lines, memory_of, parameter_count, training_flops, work_of
 from grpo.config.load import to_yaml
-from grpo.config.schema import DataConfig, ReinforceConfig, RewardConfig, RunConfig
+from grpo.config.schema import ReinforceConfig, RunConfig
+from grpo.config.slices import DataConfig, RewardConfig
 from grpo.types import Problem, RewardItem
 
 ROWS = 4

@@ -20,7 +20,8 @@ from grpo.config.check_slices import (
 )
 from grpo.config.errors import ConfigError, nearest
 from grpo.config.limits import RANGES, valid
-from grpo.config.schema import DataConfig, ReinforceConfig, RewardConfig, RolloutConfig, RunConfig
+from grpo.config.schema import ReinforceConfig, RunConfig
+from grpo.config.slices import DataConfig, RewardConfig, RolloutConfig
 
 
 def check(config: RunConfig) -> None:

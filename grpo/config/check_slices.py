@@ -8,14 +8,8 @@ from pathlib import Path
 
 from grpo.config.errors import nearest
 from grpo.config.limits import registered
-from grpo.config.schema import (
-    DataConfig,
-    ModelConfig,
-    ReinforceConfig,
-    RewardConfig,
-    RolloutConfig,
-    ScratchConfig,
-)
+from grpo.config.schema import ReinforceConfig
+from grpo.config.slices import DataConfig, ModelConfig, RewardConfig, RolloutConfig, ScratchConfig
 
 
 def model_problems(model: ModelConfig) -> Iterator[str]:

@@ -12,15 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from grpo.config.schema import (
-    EvaluateConfig,
-    ModelConfig,
-    OptimizerConfig,
-    ReinforceConfig,
-    RunConfig,
-    ScratchConfig,
-    SFTConfig,
-)
+from grpo.config.schema import EvaluateConfig, ReinforceConfig, RunConfig, SFTConfig
+from grpo.config.slices import ModelConfig, OptimizerConfig, ScratchConfig
 
 BYTE_VOCABULARY = 262
 """Tokens of the `bytes` tokenizer: bytes, tags and special tokens."""

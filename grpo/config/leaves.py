@@ -9,14 +9,14 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from functools import cache
 from typing import Any
 
-from grpo.config import schema
+from grpo.config import schema, slices
 from grpo.config.store import GROUPS, STAGE_KINDS
 
 SLICES: dict[str, type] = {
     **GROUPS,
-    "logger": schema.LoggerConfig,
-    "checkpoint": schema.CheckpointConfig,
-    "cost": schema.CostConfig,
+    "logger": slices.LoggerConfig,
+    "checkpoint": slices.CheckpointConfig,
+    "cost": slices.CostConfig,
 }
 """Top-level keys of the run that are slices of their own."""
 
@@ -35,9 +35,9 @@ class Leaf:
 
 @cache
 def explanations() -> dict[tuple[str, str], str]:
-    """(class, field) to the string written below the field in `schema.py`."""
+    """(class, field) to the string written below the field."""
     found: dict[tuple[str, str], str] = {}
-    for node in ast.parse(inspect.getsource(schema)).body:
+    for node in [*ast.parse(inspect.getsource(slices)).body, *ast.parse(inspect.getsource(schema)).body]:
         if not isinstance(node, ast.ClassDef):
             continue
         for item, after in zip(node.body, node.body[1:], strict=False):

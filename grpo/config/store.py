@@ -7,15 +7,15 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from grpo.config import schema
+from grpo.config import schema, slices
 
 GROUPS: dict[str, type] = {
-    "model": schema.ModelConfig,
-    "data": schema.DataConfig,
-    "reward": schema.RewardConfig,
-    "algorithm": schema.AlgorithmConfig,
-    "rollout": schema.RolloutConfig,
-    "optimizer": schema.OptimizerConfig,
+    "model": slices.ModelConfig,
+    "data": slices.DataConfig,
+    "reward": slices.RewardConfig,
+    "algorithm": slices.AlgorithmConfig,
+    "rollout": slices.RolloutConfig,
+    "optimizer": slices.OptimizerConfig,
 }
 """Group name to the class of its slice."""
 

@@ -7,9 +7,9 @@ drawn first, so that they stay the same when the number of training problems cha
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from grpo.config.schema import ArithmeticConfig
+from grpo.config.slices import ArithmeticConfig
 from grpo.data.template import demonstration
 from grpo.types import Problem
 
@@ -29,8 +29,20 @@ def distinct_problems(config: ArithmeticConfig) -> int:
     return int(operands * len(config.operators) ** (config.operands - 1))
 
 
-def generate(config: ArithmeticConfig) -> tuple[list[Problem], list[Problem]]:
-    """(training problems, held-out problems), disjoint and without repeats; only the former are demonstrated.
+def training_problems(config: ArithmeticConfig) -> list[Problem]:
+    """Demonstrated problems without repeats, none of them held out; raises ValueError as `_distinct_texts`."""
+    texts = _distinct_texts(config)[config.held_out :]
+    return [_demonstrated(_problem("train", i, text), config) for i, text in enumerate(texts)]
+
+
+def held_out_problems(config: ArithmeticConfig) -> list[Problem]:
+    """Problems without repeats or demonstrations; raises ValueError as `_distinct_texts`."""
+    texts = _distinct_texts(config)[: config.held_out]
+    return [_problem("held_out", i, text) for i, text in enumerate(texts)]
+
+
+def _distinct_texts(config: ArithmeticConfig) -> list[str]:
+    """The held-out texts, then those to train on.
 
     Raises ValueError when the settings admit too few different problems.
     """
@@ -42,21 +54,14 @@ def generate(config: ArithmeticConfig) -> tuple[list[Problem], list[Problem]]:
             f"{config.operands} operands up to {config.largest_operand} with operators {config.operators!r} give only "
             f"{possible} different ones; raise operands or largest_operand, or ask for at most {int(0.9 * possible)}"
         )
-    drawn = _distinct(config, random.Random(f"arithmetic problems {config.seed}"))
-    held_out = [_problem("held_out", i, next(drawn)) for i in range(config.held_out)]
-    train = [_demonstrated(_problem("train", i, next(drawn)), config) for i in range(config.problems)]
-    return train, held_out
-
-
-def _distinct(config: ArithmeticConfig, rng: random.Random) -> Iterator[str]:
-    seen: set[str] = set()
-    while True:
+    rng = random.Random(f"arithmetic problems {config.seed}")
+    drawn: dict[str, None] = {}
+    while len(drawn) < wanted:
         numbers = [str(rng.randint(0, config.largest_operand)) for _ in range(config.operands)]
         operators = [rng.choice(config.operators) for _ in range(config.operands - 1)]
         text = numbers[0] + "".join(op + number for op, number in zip(operators, numbers[1:], strict=True))
-        if text not in seen:
-            seen.add(text)
-            yield text
+        drawn[text] = None
+    return list(drawn)
 
 
 def _problem(split: str, index: int, text: str) -> Problem:

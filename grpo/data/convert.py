@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from grpo.config.schema import DataConfig
+from grpo.config.slices import DataConfig
 from grpo.data.template import demonstration
 from grpo.types import Message, Problem
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from grpo.config.schema import DataConfig
+from grpo.config.slices import DataConfig
 from grpo.data.convert import BadRowError, problem_of
 from grpo.data.rows import Row, read_rows
 from grpo.types import Problem

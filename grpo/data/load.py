@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from grpo.config.schema import DataConfig
+from grpo.config.slices import DataConfig
 from grpo.data import arithmetic
 from grpo.types import Problem
 
@@ -15,8 +15,8 @@ def load_split(data: DataConfig, which: Literal["train", "held_out"], path: str 
     Raises ValueError naming the rows or keys at fault.
     """
     if data.source == "arithmetic" and path is None:
-        train, held_out = arithmetic.generate(data.arithmetic)
-        return train if which == "train" else held_out
+        make = arithmetic.training_problems if which == "train" else arithmetic.held_out_problems
+        return make(data.arithmetic)
     from grpo.data.files import load_problems
 
     return load_problems(data, which, path)

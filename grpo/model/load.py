@@ -11,7 +11,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
-from grpo.config.schema import ModelConfig
+from grpo.config.slices import ModelConfig
 from grpo.data.prompts import PromptEncoder
 from grpo.run.model_folder import require_model_folder
 

@@ -16,7 +16,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
-from grpo.config.schema import ScratchConfig
+from grpo.config.slices import ScratchConfig
 from grpo.data.template import TAGS
 from grpo.run.model_folder import save_model
 from grpo.run.random import derive_seed

@@ -158,19 +158,6 @@ class OptimizerState:
         ]
 
 
-class ScheduleState:
-    """A learning-rate scheduler (anything with `state_dict` of plain values)."""
-
-    def __init__(self, scheduler: torch.optim.lr_scheduler.LRScheduler) -> None:
-        self._scheduler = scheduler
-
-    def state(self) -> PartState:
-        return PartState(values={key: _plain(value) for key, value in self._scheduler.state_dict().items()})
-
-    def load_state(self, saved: PartState) -> None:
-        self._scheduler.load_state_dict(copy.deepcopy(dict(saved.values)))  # some schedulers take it apart
-
-
 class RandomState:
     """The global generators of Python, NumPy, PyTorch and, where there is one, every CUDA device.
 

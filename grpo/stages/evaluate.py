@@ -76,7 +76,8 @@ def run_evaluate(name: str, stage: EvaluateConfig, context: RunContext, checkpoi
             found = [evaluator.evaluate("sampled"), evaluator.evaluate("greedy")]
     finally:
         evaluator.scorer.close()
-    _report_gains(name, found, context)
+    write_json(context.folder.stage(name) / PROBLEMS_FILE, {one.mode: list(one.correct) for one in found})
+    _report(name, found, context)
     context.summary.add_evaluations([one.summary(name) for one in found])
     context.step += 1
     values = _metrics(found) | clock.metrics() | {"memory/peak_rss_bytes": float(peak_memory_bytes())}
@@ -148,22 +149,27 @@ def _metrics(found: Sequence[Evaluation]) -> dict[str, float]:
     return metrics
 
 
-def _report_gains(name: str, found: Sequence[Evaluation], context: RunContext) -> None:
-    """Say what changed since the pipeline's previous evaluation of the same problems."""
-    write_json(context.folder.stage(name) / PROBLEMS_FILE, {one.mode: list(one.correct) for one in found})
-    earlier = context.config.pipeline[: context.config.pipeline.index(name)]
-    files = [context.folder.stage(stage) / PROBLEMS_FILE for stage in reversed(earlier)]
-    previous = next((file for file in files if file.exists()), None)
-    before = json.loads(previous.read_text()) if previous else {}
+def _report(name: str, found: Sequence[Evaluation], context: RunContext) -> None:
+    """Say the accuracies, and what changed since the pipeline's previous evaluation of the same problems."""
+    since, before = _previous(name, context)
     for one in found:
         low, high = one.interval
         line = f"{name}: {one.mode} accuracy {one.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%})"
-        if previous and len(before.get(one.mode, [])) == len(one.correct):
+        if len(before.get(one.mode, [])) == len(one.correct):
             gain, (least, most) = paired_gain(before[one.mode], one.correct)
-            since = previous.parent.name
             line += f", gain over {since} {100 * gain:+.1f} points ({100 * least:+.1f} to {100 * most:+.1f})"
             context.summary.add_gain({"from": since, "to": name, "mode": one.mode, "gain": gain, "ci95": [least, most]})
         context.tracker.message(line)
+
+
+def _previous(name: str, context: RunContext) -> tuple[str, dict[str, list[float]]]:
+    """The pipeline's last evaluation before this one: its stage, and per mode each problem's share of right answers."""
+    earlier = context.config.pipeline[: context.config.pipeline.index(name)]
+    for stage in reversed(earlier):
+        file = context.folder.stage(stage) / PROBLEMS_FILE
+        if file.exists():
+            return stage, json.loads(file.read_text())
+    return "", {}
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from grpo.config.schema import ReinforceConfig, RolloutConfig
+from grpo.config.schema import ReinforceConfig
+from grpo.config.slices import RolloutConfig
 from grpo.data.cursor import ProblemCursor
 from grpo.model.load import LoadedModel
 from grpo.run.model_folder import save_model

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from grpo.config.schema import RewardConfig
+from grpo.config.slices import RewardConfig
 from grpo.data.prompts import PromptEncoder
 from grpo.rewards.suite import RewardSuite, build_suite
 from grpo.track.records import RolloutRecord, ScoredCompletion, ScoredGroup

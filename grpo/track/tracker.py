@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from grpo.config.schema import LoggerConfig
+from grpo.config.slices import LoggerConfig
 from grpo.track.console import Console
 from grpo.track.cut import METRICS_FILE, ROLLOUTS_FOLDER, cut_after
 from grpo.track.jsonl import AppendFile, MetricsFile

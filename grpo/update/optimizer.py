@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from grpo.config.schema import OptimizerConfig
+from grpo.config.slices import OptimizerConfig
 from grpo.run.state import PartState
 
 

@@ -12,7 +12,7 @@ from grpo.algorithm.advantages import ADVANTAGES
 from grpo.algorithm.kl import k3
 from grpo.algorithm.losses import LOSSES, ClipRange, LossInputs, LossTerms
 from grpo.algorithm.reductions import REDUCTIONS, StepTotals
-from grpo.config.schema import AlgorithmConfig
+from grpo.config.slices import AlgorithmConfig
 from grpo.types import Group, PackedBatch, Score
 from grpo.update.columns import StepColumns, columns_of
 from grpo.update.experience import Tree

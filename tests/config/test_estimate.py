@@ -20,7 +20,8 @@ from grpo.config.estimate import (
 )
 from grpo.config.leaves import all_leaves
 from grpo.config.load import load_config
-from grpo.config.schema import ModelConfig, OptimizerConfig, ReinforceConfig, ScratchConfig
+from grpo.config.schema import ReinforceConfig
+from grpo.config.slices import ModelConfig, OptimizerConfig, ScratchConfig
 
 DEFAULT = load_config()
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grpo.config.schema import ArithmeticConfig
-from grpo.data.arithmetic import chain_of_thought, distinct_problems, generate, parse, solve
+from grpo.config.slices import ArithmeticConfig
+from grpo.data.arithmetic import (
+    chain_of_thought,
+    distinct_problems,
+    held_out_problems,
+    parse,
+    solve,
+    training_problems,
+)
 from grpo.types import Problem
 
 SMALL = ArithmeticConfig(problems=200, held_out=50)
@@ -31,27 +38,29 @@ def test_operators_go_from_left_to_right() -> None:
 
 
 def test_held_out_problems_occur_nowhere_else_and_stay_when_training_grows() -> None:
-    train, held_out = generate(SMALL)
+    train, held_out = training_problems(SMALL), held_out_problems(SMALL)
     assert (len(train), len(held_out)) == (200, 50)
     assert len(prompts(train)) == 200 and not prompts(train) & prompts(held_out)
-    more, same = generate(replace(SMALL, problems=400))
-    assert same == held_out and not prompts(more) & prompts(held_out)
+    larger = replace(SMALL, problems=400)
+    more = training_problems(larger)
+    assert held_out_problems(larger) == held_out and not prompts(more) & prompts(held_out)
 
 
 def test_defaults_are_four_operands_and_two_operators() -> None:
-    train, _ = generate(ArithmeticConfig())
+    train = training_problems(ArithmeticConfig())
     assert all(re.fullmatch(r"\d[+-]\d[+-]\d[+-]\d=", str(problem.prompt)) for problem in train)
     assert distinct_problems(ArithmeticConfig()) == 10**4 * 2**3
 
 
 def test_same_seed_same_task() -> None:
-    assert generate(SMALL) == generate(SMALL)
-    assert generate(SMALL) != generate(replace(SMALL, seed=1))
+    assert training_problems(SMALL) == training_problems(SMALL)
+    assert training_problems(SMALL) != training_problems(replace(SMALL, seed=1))
 
 
 def test_share_of_wrong_steps() -> None:
     """2,000 problems of 3 steps at 30 %: within four standard deviations (0.6 points each)."""
-    train, held_out = generate(ArithmeticConfig(problems=2000, wrong_steps=0.3))
+    config = ArithmeticConfig(problems=2000, wrong_steps=0.3)
+    train, held_out = training_problems(config), held_out_problems(config)
     steps = [step for problem in train for step in str(problem.demonstration).partition("</think>")[0][7:].split(";")]
     wrong = sum(
         solve(step.partition("=")[0].replace("--", "-")) != int(step.partition("=")[2])
@@ -64,7 +73,7 @@ def test_share_of_wrong_steps() -> None:
 
 
 def test_no_wrong_steps_means_right_answers() -> None:
-    train, _ = generate(replace(SMALL, wrong_steps=0.0))
+    train = training_problems(replace(SMALL, wrong_steps=0.0))
     assert all(str(p.demonstration).endswith(f"<answer>{p.answer}</answer>") for p in train)
 
 
@@ -87,4 +96,4 @@ def test_every_chain_is_consistent_with_itself(numbers: list[int], operators: li
 
 def test_too_few_distinct_problems_is_refused() -> None:
     with pytest.raises(ValueError, match="give only 200 different ones"):
-        generate(ArithmeticConfig(operands=2, problems=400, held_out=10))
+        training_problems(ArithmeticConfig(operands=2, problems=400, held_out=10))

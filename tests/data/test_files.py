@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from grpo.config.schema import DataConfig
+from grpo.config.slices import DataConfig
 from grpo.data.files import BadRow, load_problems, read_problems
 from grpo.types import Problem
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grpo.config.schema import DataConfig
+from grpo.config.slices import DataConfig
 from grpo.data.files import load_problems
 from grpo.rewards.format import think_answer_format
 from grpo.rewards.integer import exact_integer

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
-from grpo.config.schema import ScratchConfig
+from grpo.config.slices import ScratchConfig
 from grpo.data.template import TAGS
 from grpo.model.scratch import write_scratch_model
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from grpo.config.schema import LoggerConfig
+from grpo.config.slices import LoggerConfig
 from grpo.track.records import RolloutRecord, ScoredCompletion, ScoredGroup
 from grpo.track.tracker import Tracker, open_tracker
 from grpo.types import StepMetrics

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from grpo.run.checkpoint import load_checkpoint, save_checkpoint
-from grpo.run.state import ModelState, OptimizerState, PartState, RandomState, ScheduleState, StateRegistry
+from grpo.run.state import ModelState, OptimizerState, PartState, RandomState, StateRegistry
 
 
 class Net(torch.nn.Module):
@@ -33,16 +33,14 @@ def adamw(net: Net) -> torch.optim.AdamW:
 
 
 class Training:
-    """Model, optimizer, schedule and the global generators, as a stage registers them."""
+    """Model, optimizer and the global generators, as a stage registers them."""
 
     def __init__(self, *, tied: bool, seed: int) -> None:
         self.net = Net(tied=tied, seed=seed)
         self.optimizer = adamw(self.net)
-        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, 50)
         self.parts = StateRegistry()
         self.parts.register("model", ModelState(self.net))
         self.parts.register("optimizer", OptimizerState(self.optimizer, self.net.named_parameters()))
-        self.parts.register("schedule", ScheduleState(self.schedule))
         self.parts.register("random", RandomState())
 
     def steps(self, count: int) -> None:
@@ -52,7 +50,6 @@ class Training:
             self.optimizer.zero_grad()
             (self.net(ids).square().sum() * scale).backward()
             self.optimizer.step()
-            self.schedule.step()
             self.net.count += 1
 
 
@@ -74,7 +71,6 @@ def test_resumed_training_is_bit_equal(tmp_path, tied, before):
     for one, other in zip(straight.net.parameters(), resumed.net.parameters(), strict=True):
         for key, value in straight.optimizer.state[one].items():
             assert torch.equal(value, resumed.optimizer.state[other][key]), key
-    assert straight.schedule.get_last_lr() == resumed.schedule.get_last_lr()
     if tied:
         assert resumed.net.head.weight is resumed.net.embedding.weight
 

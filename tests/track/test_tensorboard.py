@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from grpo.config.schema import LoggerConfig
+from grpo.config.slices import LoggerConfig
 from grpo.track.tracker import open_tracker
 from grpo.types import StepMetrics
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import pytest
 
-from grpo.config.schema import FileLoggerConfig, LoggerConfig
+from grpo.config.slices import FileLoggerConfig, LoggerConfig
 from grpo.track.records import RolloutRecord, ScoredCompletion, ScoredGroup
 from grpo.track.tracker import Tracker, open_tracker
 from grpo.types import StepMetrics

@@ -174,7 +174,7 @@ def records(path):
 
 OFFLINE_RUN = """
 from pathlib import Path
-from grpo.config.schema import LoggerConfig
+from grpo.config.slices import LoggerConfig
 from grpo.track.tracker import open_tracker
 from grpo.types import StepMetrics
 import sys

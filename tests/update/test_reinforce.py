@@ -11,7 +11,7 @@ import torch
 from transformers import PreTrainedModel
 
 from grpo.algorithm.reductions import REDUCTIONS
-from grpo.config.schema import AlgorithmConfig, OptimizerConfig
+from grpo.config.slices import AlgorithmConfig, OptimizerConfig
 from grpo.types import Completion, Group, Prompt, Score
 from grpo.update.experience import Tree, experience_from
 from grpo.update.mismatch import LogprobMismatchError, MismatchLimit
