@@ -2,3 +2,7 @@
 
 Knows `grpo.types` only; never imports torch, a model or an engine.
 """
+
+from grpo.rewards.scope import per_group
+
+__all__ = ["per_group"]

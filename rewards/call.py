@@ -41,18 +41,22 @@ class Signature:
     """Those without a default."""
     takes_any: bool
     """It has `**kwargs`, and so receives every column."""
+    per_group: bool = False
+    """Each call is to hold exactly one group, see `grpo.rewards.per_group`."""
 
     @classmethod
     def of(cls, function: RewardFunction) -> Signature:
+        per_group = bool(getattr(function, "per_group", False))
         try:
             parameters = inspect.signature(function).parameters.values()
         except (TypeError, ValueError):  # some callables written in C cannot be inspected
-            return cls(names=(), required=(), takes_any=True)
+            return cls(names=(), required=(), takes_any=True, per_group=per_group)
         named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         return cls(
             names=tuple(p.name for p in named),
             required=tuple(p.name for p in named if p.default is p.empty),
             takes_any=any(p.kind is p.VAR_KEYWORD for p in parameters),
+            per_group=per_group,
         )
 
 

@@ -56,7 +56,8 @@ class RewardPart:
     def evaluate(self, items: Sequence[RewardItem], groups: Sequence[range], step: int) -> PartResult:
         """Score a batch in one call; when that fails, group by group, then item by item.
 
-        `groups` cut `range(len(items))` into runs. What fails to the end is an `Outcome` with an error.
+        A function marked `per_group` is called once per group and no finer. `groups` cut `range(len(items))` into
+        runs. What fails to the end is an `Outcome` with an error.
 
         Raises:
             RewardCallError: the worker does not start again; InProcessOverrunError: see `ThreadRunner`.
@@ -64,10 +65,14 @@ class RewardPart:
         """
         result = PartResult(outcomes=[Outcome()] * len(items))
         batch = _Batch(items=items, step=step, result=result)
-        failed = self._attempt(batch, [range(len(items))], self._deadline_seconds)
+        whole, alone = [range(len(items))], [range(index, index + 1) for index in range(len(items))]
+        first, *finer_levels = [groups] if self.runner.signature.per_group else [whole, groups, alone]
+        if len(first) > 1:
+            batch.seconds_left = self._deadline_seconds * RETRY_BUDGET
+        failed = self._attempt(batch, first, self._deadline_seconds)
         retry_deadline = max(self._deadline_seconds * RETRY_SHARE, min(self._deadline_seconds, RETRY_FLOOR_SECONDS))
         batch.seconds_left = self._deadline_seconds * RETRY_BUDGET
-        for level in (groups, [range(index, index + 1) for index in range(len(items))]):
+        for level in finer_levels:
             if not failed:
                 break
             covered = {index for span in failed for index in span}
@@ -85,7 +90,7 @@ class RewardPart:
         failed: dict[range, str] = {}
         for span in spans:
             if batch.seconds_left <= 0:
-                failed[span] = "not tried alone, the time for repeating failed calls is used up"
+                failed[span] = "not tried, earlier calls of this batch have used up its time"
                 continue
             columns = columns_for(batch.items[span.start : span.stop], self.runner.signature, self.name)
             request = CallRequest(columns=columns, count=len(span), step=batch.step)

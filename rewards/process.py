@@ -13,10 +13,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import grpo
 from grpo.rewards.call import CallRequest, CallResult, Outcome, RewardCallError, RewardDeadlineError, Signature
+from grpo.rewards.registry import Settings
 
 START_DEADLINE_SECONDS = 120.0
 """Most time for a worker to start and import the user's module."""
@@ -43,14 +45,15 @@ def worker_environment(environment: dict[str, str]) -> dict[str, str]:
 class WorkerProcess:
     """A long-lived process with one user function in it, restarted after an overrun or a crash."""
 
-    def __init__(self, name: str) -> None:
-        """Start the worker and import the function.
+    def __init__(self, name: str, settings: Settings = MappingProxyType({})) -> None:
+        """Start the worker and import the function, with its settings (what JSON can express).
 
         Raises:
             ValueError: the function cannot be imported; the message holds the user's own traceback.
             RewardDeadlineError: the import took longer than `START_DEADLINE_SECONDS`.
         """
         self.name = name
+        self._settings = json.dumps(dict(settings))
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115  closed with the worker, not with a block
         # The worker writes through the same file offset that `_tail` moves, so every write must append.
         flags = fcntl.fcntl(self._printed, fcntl.F_GETFL)
@@ -111,7 +114,7 @@ class WorkerProcess:
     def _start(self) -> Signature:
         self._printed.truncate(0)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "grpo.rewards.worker", self.name],
+            [sys.executable, "-m", "grpo.rewards.worker", self.name, self._settings],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._printed,
@@ -127,7 +130,12 @@ class WorkerProcess:
         if "failed" in hello:
             self._kill()
             raise ValueError(f"reward {self.name!r} cannot be loaded: {hello['failed']}\n{hello['traceback']}")
-        return Signature(names=tuple(hello["names"]), required=tuple(hello["required"]), takes_any=hello["takes_any"])
+        return Signature(
+            names=tuple(hello["names"]),
+            required=tuple(hello["required"]),
+            takes_any=hello["takes_any"],
+            per_group=hello["per_group"],
+        )
 
     def _encoded(self, request: CallRequest) -> bytes:
         columns = []

@@ -7,16 +7,19 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
+from grpo.rewards.configured import configured
 from grpo.rewards.format import think_answer_format, think_answer_format_opened
 from grpo.rewards.integer import exact_integer
 
 RewardFunction = Callable[..., Any]
 """`f(prompts=, completions=, completion_ids=, **columns) -> list[float | None]`, plain or async."""
+Settings = Mapping[str, Any]
+"""Keyword arguments of a reward class, or of a function beyond its columns, from the config."""
 
 REGISTERED: dict[str, RewardFunction] = {
     "exact_integer": exact_integer,
@@ -26,15 +29,24 @@ REGISTERED: dict[str, RewardFunction] = {
 """The project's own rewards, each bounded in time; they run in the trainer's process."""
 
 
-def resolve(name: str) -> RewardFunction:
-    """The function behind a registered name, `pkg.module.fn` or `path/file.py:fn`.
+def short_name(name: str) -> str:
+    """The function's own name, without its package or file."""
+    return name.rpartition(":")[2].rpartition(".")[2]
 
-    The current folder is importable. A class is instantiated without arguments; its `__call__` is the function.
+
+def resolve(name: str, settings: Settings = MappingProxyType({})) -> RewardFunction:
+    """The function behind a registered name, `pkg.module.fn` or `path/file.py:fn`, with its settings.
+
+    The current folder is importable. A class is made with the settings; its `__call__` is the function.
 
     Raises:
-        ValueError: there is no such name, module, file or attribute; the message lists the nearest names.
+        ValueError: there is no such name, module, file, attribute or setting; the message lists the nearest ones.
         Exception: whatever the user's module raises while it is imported, with a note that says which.
     """
+    return configured(name, _find(name), settings)
+
+
+def _find(name: str) -> RewardFunction:
     if name in REGISTERED:
         return REGISTERED[name]
     if os.getcwd() not in sys.path:
@@ -43,8 +55,6 @@ def resolve(name: str) -> RewardFunction:
     found = getattr(module, attribute, None)
     if found is None:
         raise ValueError(f"reward {name!r}: {module.__file__} has no {attribute!r}{_hint(attribute, dir(module))}")
-    if isinstance(found, type):
-        found = found()
     if not callable(found):
         raise ValueError(f"reward {name!r} is a {type(found).__name__}, not a function")
     return found  # type: ignore[no-any-return]

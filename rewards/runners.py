@@ -10,7 +10,7 @@ from typing import Protocol
 
 from grpo.rewards.call import CallRequest, CallResult, RewardCallError, RewardDeadlineError, Signature, invoke
 from grpo.rewards.process import WorkerProcess
-from grpo.rewards.registry import REGISTERED, RewardFunction, resolve
+from grpo.rewards.registry import REGISTERED, RewardFunction, Settings, resolve
 
 
 class Runner(Protocol):
@@ -83,14 +83,14 @@ class ThreadRunner(DirectRunner):
             self._loop.close()
 
 
-def runner_for(name: str, *, in_process: bool) -> Runner:
+def runner_for(name: str, settings: Settings, *, in_process: bool) -> Runner:
     """Registered functions run here; a user's in a worker process, or in a thread with `in_process`.
 
     Raises:
-        ValueError: the name is unknown, or the worker could not import it.
+        ValueError: the name or a setting is unknown, or the worker could not import it.
     """
     if name in REGISTERED:
-        return DirectRunner(name, REGISTERED[name])
+        return DirectRunner(name, resolve(name, settings))
     if in_process:
-        return ThreadRunner(name, resolve(name))
-    return WorkerProcess(name)
+        return ThreadRunner(name, resolve(name, settings))
+    return WorkerProcess(name, settings)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from grpo.rewards.call import Outcome
 from grpo.rewards.part import Counters, PartResult, RewardPart
+from grpo.rewards.registry import Settings, short_name
 from grpo.rewards.runners import runner_for
 from grpo.types import RewardItem, Score
 
@@ -30,7 +32,7 @@ class RewardSuite:
         self._parts = tuple(parts)
         self._max_error_share = max_error_share
         self.names = tuple(part.name for part in self._parts)
-        self.labels = _labels(self.names)
+        self.labels = labels_of(self.names)
         self.metrics: dict[str, float] = {}
         self.extra: dict[str, list[Any]] = {}
 
@@ -100,13 +102,36 @@ def build_suite(
     deadline_seconds: float = 60.0,
     in_process: bool = False,
     max_error_share: float = 1.0,
+    settings: Mapping[str, Settings] = MappingProxyType({}),
 ) -> RewardSuite:
     """Import every function, start a worker for each of the user's, and check the numbers.
 
+    `settings` gives keyword arguments of a function or class by its label, see `labels_of`.
+
     Raises:
         ValueError: no functions, as many weights as functions are not given, a name occurs twice or cannot be
-            loaded, or a number is out of range.
+            loaded, a setting is unknown, or a number is out of range.
     """
+    _check_numbers(functions, weights, deadline_seconds, max_error_share)
+    labels = labels_of(functions)
+    for label in settings:
+        if label not in labels:
+            raise ValueError(f"reward.settings.{label}: no such reward; valid are {', '.join(labels)}")
+    parts: list[RewardPart] = []
+    try:
+        for name, label, weight in zip(functions, labels, weights, strict=True):
+            runner = runner_for(name, settings.get(label) or {}, in_process=in_process)
+            parts.append(RewardPart(runner, float(weight), deadline_seconds))
+    except BaseException:
+        for part in parts:
+            part.runner.close()
+        raise
+    return RewardSuite(parts, max_error_share)
+
+
+def _check_numbers(
+    functions: Sequence[str], weights: Sequence[float], deadline_seconds: float, max_error_share: float
+) -> None:
     if not functions or len(functions) != len(weights):
         raise ValueError(f"{len(functions)} reward.functions and {len(weights)} reward.weights: give one weight each")
     twice = sorted({name for name in functions if functions.count(name) > 1})
@@ -118,19 +143,9 @@ def build_suite(
         raise ValueError(f"reward.deadline_seconds {deadline_seconds} must be positive")
     if not 0 <= max_error_share <= 1:
         raise ValueError(f"reward.max_error_share {max_error_share} must lie between 0 and 1")
-    parts: list[RewardPart] = []
-    try:
-        for name, weight in zip(functions, weights, strict=True):
-            runner = runner_for(name, in_process=in_process)
-            parts.append(RewardPart(runner, float(weight), deadline_seconds))
-    except BaseException:
-        for part in parts:
-            part.runner.close()
-        raise
-    return RewardSuite(parts, max_error_share)
 
 
-def _labels(names: Sequence[str]) -> tuple[str, ...]:
-    """The function's own name where that is unique, for metrics; else the whole name."""
-    short = [name.rpartition(":")[2].rpartition(".")[2] for name in names]
+def labels_of(names: Sequence[str]) -> tuple[str, ...]:
+    """The function's own name where that is unique, for metrics and settings; else the whole name."""
+    short = [short_name(name) for name in names]
     return tuple(name if short.count(label) > 1 else label for name, label in zip(names, short, strict=True))

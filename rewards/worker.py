@@ -1,4 +1,4 @@
-"""The child process in which a user's reward function runs: `python -m grpo.rewards.worker NAME`.
+"""The child process in which a user's reward function runs: `python -m grpo.rewards.worker NAME SETTINGS`.
 
 One JSON object a line each way, nothing pickled. Requests come on standard input, replies go out on the pipe that was
 standard output when the process started; whatever the function prints goes to standard error instead.
@@ -16,27 +16,28 @@ import signal
 import sys
 import threading
 import traceback
+from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from grpo.rewards.call import CallRequest, RewardCallError, Signature, invoke
-from grpo.rewards.registry import RewardFunction, resolve
+from grpo.rewards.registry import RewardFunction, Settings, resolve
 
 PR_SET_PDEATHSIG = 1
 """Linux prctl option: the signal the kernel sends to this process when its parent ends."""
 
 
-def main(name: str) -> None:
+def main(name: str, settings: Settings) -> None:
     """Announce the function's signature, then answer requests until standard input ends."""
     requests, replies = _private_pipes()
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read_until_orphaned, args=(requests, lines), daemon=True).start()
     try:
-        function = resolve(name)
+        function = resolve(name, settings)
         signature = Signature.of(function)
     except BaseException as error:  # whatever the user's module raises is reported to the parent, which stops
         _send(replies, {"failed": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()})
         return
-    _send(replies, {"names": signature.names, "required": signature.required, "takes_any": signature.takes_any})
+    _send(replies, asdict(signature))
     # One event loop for all calls: an async reward may keep a connection open between them.
     with asyncio.Runner() as loop:
         while True:
@@ -94,4 +95,4 @@ def _die_with_parent() -> None:
 
 if __name__ == "__main__":
     _die_with_parent()
-    main(sys.argv[1])
+    main(sys.argv[1], json.loads(sys.argv[2]))

@@ -7,6 +7,7 @@ import signal
 from functools import cache
 
 import pytest
+from hypothesis import settings
 
 # Before any library reads them: tests neither download nor upload.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -18,6 +19,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell starts background jobs with Ctrl-C ignored, and every process a test starts would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A busy machine is no failure, and a gate must say the same of the same code each time.
+settings.register_profile("gate", deadline=None, derandomize=True)
+settings.load_profile("gate")
 
 
 @cache

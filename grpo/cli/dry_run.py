@@ -123,7 +123,13 @@ def reward_check(reward: RewardConfig, problems: list[Problem]) -> None:
     from grpo.rewards.suite import build_suite
 
     try:
-        suite = build_suite(reward.functions, reward.weights, reward.deadline_seconds, reward.in_process)
+        suite = build_suite(
+            reward.functions,
+            reward.weights,
+            reward.deadline_seconds,
+            reward.in_process,
+            settings=reward.settings,
+        )
     except (ValueError, ImportError) as error:
         raise ConfigError(str(error)) from None
     groups = [[item(problem, text) for _, text in answers(problem)] for problem in problems]

@@ -86,6 +86,10 @@ def reward_problems(path: str, reward: RewardConfig) -> Iterator[str]:
         yield f"{path}.weights={reward.weights}: all 0, so nothing would be learnt; valid is at least one other than 0"
     for name in sorted({name for name in reward.functions if reward.functions.count(name) > 1}):
         yield f"{path}.functions: {name} is there twice; valid is once, with a higher weight"
+    own_names = [name.rpartition(":")[2].rpartition(".")[2] for name in reward.functions]
+    for label in reward.settings:
+        if label not in own_names:
+            yield f"{path}.settings.{label}: no such reward; valid is one of {path}.functions={reward.functions}"
     names = registered("reward.functions")
     for name in reward.functions:
         file, colon, _ = name.rpartition(":")

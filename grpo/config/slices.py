@@ -6,7 +6,7 @@ The string below each field is its one explanation; `docs/configuration.md` is g
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import List, Optional
+from typing import Any, Dict, List, Optional
 
 
 @dataclass
@@ -115,6 +115,8 @@ class RewardConfig:
     """Registered names, `pkg.module.fn`, or `path/file.py:fn`."""
     weights: List[float] = field(default_factory=lambda: [1.0, 0.1])
     """One weight per function."""
+    settings: Dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments of a reward by its own name: `+reward.settings.language_consistency.target=en`."""
     deadline_seconds: float = 60.0
     """Most time for one batch of a user's function, after which its worker process is killed."""
     in_process: bool = False

@@ -115,7 +115,7 @@ class Evaluator:
         for start in range(0, len(self.problems), EVALUATED_AT_ONCE):
             problems = self.problems[start : start + EVALUATED_AT_ONCE]
             groups = self.sampler.sample(problems, settings, self.context.config.seed, self.name, mode)
-            scores = self.scorer(problems, groups)
+            scores = self.scorer(problems, groups, self.context.step + 1)
             tokens += sum(len(c.token_ids) for group in groups for c in group.completions)
             correct += [_mean([float(s.parts[0] == 1.0) for s in group]) for group in scores]
             if len(self.scorer.suite.labels) > 1:

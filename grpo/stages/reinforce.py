@@ -13,11 +13,11 @@ from grpo.run.state import StateRegistry
 from grpo.stages.context import RunContext
 from grpo.stages.loop import train, training_state
 from grpo.stages.sampler import PolicySampler
-from grpo.stages.scoring import Scorer, length_metrics, reward_metrics
+from grpo.stages.scoring import Scorer, length_metrics
 from grpo.stages.sft import packing_limits
 from grpo.stages.totals import Clock, StageTotals
-from grpo.types import SamplingSettings
-from grpo.update.experience import experience_from
+from grpo.types import Group, SamplingSettings
+from grpo.update.experience import Tree, experience_from
 from grpo.update.mismatch import mismatch_limit
 from grpo.update.optimizer import Optimizer
 from grpo.update.policy import Policy
@@ -68,7 +68,7 @@ class ReinforceTrainer:
         with clock("rollout"):
             groups = self.sampler.sample(problems, self.settings, self.context.config.seed, self.name, index)
         with clock("reward"):
-            scores = self.scorer(problems, groups)
+            scores = self.scorer(problems, groups, self.context.step + 1)
             advantages = advantages_of(groups, scores, self.stage.algorithm.advantage)
         with clock("update"):
             self.sampler.engine.sleep()
@@ -79,21 +79,23 @@ class ReinforceTrainer:
         if self.context.tracker.wants_groups(self.context.step + 1):
             here = (self.context.step + 1, self.name)
             self.context.tracker.log_groups(self.scorer.record(here, problems, groups, scores, advantages))
-        lengths = length_metrics(groups)
-        trained = sum(tree.tokens for tree in trees if tree.live)
         return (
-            reward_metrics(self.scorer.suite.labels, scores)
-            | lengths
+            self.scorer.metrics(scores)
+            | length_metrics(groups)
             | learned
             | {"probe/max_logprob_diff": probe}
             | clock.metrics()
-            | self._rates(clock, int(lengths["num_tokens"]), trained)
+            | self._throughput(clock, groups, trees)
         )
 
-    def _rates(self, clock: Clock, sampled: int, trained: int) -> dict[str, float]:
+    def _throughput(self, clock: Clock, groups: list[Group], trees: list[Tree]) -> dict[str, float]:
+        sampled = sum(len(c.token_ids) for group in groups for c in group.completions)
+        trained = sum(tree.tokens for tree in trees if tree.live)
         self.totals.tokens_sampled += sampled
+        self.totals.tokens_prompted += sum(len(group.prompt.token_ids) * len(group.completions) for group in groups)
         self.totals.tokens_trained += trained
         return {
+            "num_tokens": float(self.totals.tokens_sampled + self.totals.tokens_prompted),
             "tokens_per_second/sampled": sampled / clock.seconds["rollout"],
             "tokens_per_second/trained": trained / clock.seconds["update"],
         }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from grpo.config.slices import RewardConfig
 from grpo.data.prompts import PromptEncoder
 from grpo.rewards.suite import RewardSuite, build_suite
-from grpo.track.records import RolloutRecord, ScoredCompletion, ScoredGroup
+from grpo.track.records import Cells, RolloutRecord, ScoredCompletion, ScoredGroup
 from grpo.types import Completion, Group, Problem, RewardItem, Score
 
 
@@ -18,14 +18,27 @@ class Scorer:
 
     def __init__(self, config: RewardConfig, encoder: PromptEncoder) -> None:
         self.suite: RewardSuite = build_suite(
-            config.functions, config.weights, config.deadline_seconds, config.in_process, config.max_error_share
+            config.functions,
+            config.weights,
+            config.deadline_seconds,
+            config.in_process,
+            config.max_error_share,
+            config.settings,
         )
         self._encoder = encoder
 
-    def __call__(self, problems: Sequence[Problem], groups: Sequence[Group]) -> list[list[Score]]:
-        """A score per completion. Raises RewardErrorShareError when more than the allowed share failed."""
+    def __call__(self, problems: Sequence[Problem], groups: Sequence[Group], step: int) -> list[list[Score]]:
+        """A score per completion; `step` is the run's.
+
+        Raises RewardErrorShareError when more than the allowed share failed.
+        """
         items = [[self._item(p, c) for c in g.completions] for p, g in zip(problems, groups, strict=True)]
-        return self.suite.score(items)
+        return self.suite.score(items, step)
+
+    def metrics(self, scores: Sequence[Sequence[Score]]) -> dict[str, float]:
+        """Of the scores just given: their means and spreads, and what the functions themselves logged."""
+        logged = {f"reward_metrics/{name}": value for name, value in self.suite.metrics.items()}
+        return reward_metrics(self.suite.labels, scores) | logged
 
     def close(self) -> None:
         """End the worker processes of user functions."""
@@ -48,18 +61,23 @@ class Scorer:
         advantages: Sequence[Sequence[float | None]],
     ) -> RolloutRecord:
         """The step's groups as they go to `rollouts/`; `step` is (step of the run, stage name)."""
+        extra = self._extra_by_completion(sum(len(group.completions) for group in groups))
         scored = [
             ScoredGroup(
                 problem_id=p.id,
                 prompt_text=self._encoder.decode(self._encoder.encode(p)),
                 answer=p.answer,
-                completions=tuple(self._scored(*row) for row in zip(g.completions, ss, advs, strict=True)),
+                completions=tuple(self._scored(*row, next(extra)) for row in zip(g.completions, ss, advs, strict=True)),
             )
             for p, g, ss, advs in zip(problems, groups, scores, advantages, strict=True)
         ]
         return RolloutRecord(step=step[0], stage=step[1], groups=tuple(scored))
 
-    def _scored(self, completion: Completion, score: Score, advantage: float | None) -> ScoredCompletion:
+    def _extra_by_completion(self, count: int) -> Iterator[Cells]:
+        columns = self.suite.extra
+        return iter([tuple((name, cells[index]) for name, cells in columns.items()) for index in range(count)])
+
+    def _scored(self, completion: Completion, score: Score, advantage: float | None, extra: Cells) -> ScoredCompletion:
         return ScoredCompletion(
             text=self._encoder.decode(completion.token_ids),
             token_ids=completion.token_ids,
@@ -69,6 +87,7 @@ class Scorer:
             total=score.total,
             advantage=advantage,
             error=score.error,
+            extra=extra,
         )
 
 
@@ -106,7 +125,6 @@ def length_metrics(groups: Sequence[Group]) -> dict[str, float]:
         "completions/max_length": float(max(lengths)),
         "completions/clipped_ratio": 1.0 - len(ended) / len(lengths),
         "completions/mean_terminated_length": _mean(ended),
-        "num_tokens": float(sum(lengths)),
     }
 
 

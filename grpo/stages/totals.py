@@ -15,6 +15,9 @@ class StageTotals:
 
     wall_seconds: float = 0.0
     tokens_sampled: int = 0
+    """Completion tokens."""
+    tokens_prompted: int = 0
+    """Prompt tokens, once for each completion."""
     tokens_trained: int = 0
 
     def state(self) -> PartState:

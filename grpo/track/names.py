@@ -59,6 +59,10 @@ REWARD = (
     ),
     Metric("rewards/<name>/std", "", "Standard deviation of one reward function's raw values over the step."),
     Metric(
+        "reward_metrics/<name>_ms", "ms", "A time that a reward function gave to `log_metric`, its mean.", timed=True
+    ),
+    Metric("reward_metrics/<name>", "", "What a reward function gave to `log_metric` under this name, its mean."),
+    Metric(
         "all_zero_ratio",
         "share",
         "Groups in which no completion earned anything: too hard.",
@@ -178,7 +182,7 @@ EVAL = (
 )
 
 SPEED = (
-    Metric("num_tokens", "tokens", "Tokens processed since the start of the run, prompts included."),
+    Metric("num_tokens", "tokens", "Tokens sampled since the start of the stage, each completion with its prompt."),
     Metric("step_time", "s", "Wall time of the step.", "Steady.", timed=True),
     Metric("time/rollout", "s", "Wall time of sampling.", timed=True),
     Metric("time/reward", "s", "Wall time of scoring.", timed=True),

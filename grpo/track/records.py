@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+Cells = tuple[tuple[str, Any], ...]
+"""Named values, each something JSON can express."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,8 @@ class ScoredCompletion:
     """What the update multiplied its log-probs with; None: it took no part."""
     error: str | None = None
     """Why `total` is None."""
+    extra: Cells = ()
+    """(column, value) of what reward functions gave to `log_extra`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

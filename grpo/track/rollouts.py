@@ -52,4 +52,5 @@ def _completion_row(item: ScoredCompletion) -> dict[str, Any]:
         "total": finite(item.total),
         "advantage": finite(item.advantage),
         "error": item.error,
+        "extra": dict(item.extra),
     }

@@ -152,7 +152,7 @@ def test_missing_config_dir() -> None:
 KEYS = [leaf.path for leaf in all_leaves() if not leaf.path.startswith("stages.")]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(key=st.sampled_from(KEYS), place=st.integers(0, 40), letter=st.sampled_from("qxz"))
 def test_any_key_with_an_inserted_letter_is_refused(key: str, place: int, letter: str) -> None:
     place %= len(key) + 1

@@ -13,6 +13,8 @@ import os
 import sys
 import time
 
+from grpo.rewards import per_group
+
 print("printed while importing")
 
 
@@ -113,8 +115,39 @@ def process_id(completions, **kwargs):
 
 
 class Scaled:
+    def __init__(self, *, scale=0.25):
+        if scale < 0:
+            raise ValueError(f"scale {scale} must be 0 or more")
+        self.scale = scale
+
     def __call__(self, completions, **kwargs):
-        return [0.25] * len(completions)
+        return [self.scale] * len(completions)
+
+
+def longer_than(completions, limit=2, **columns):
+    return [float(len(text) > limit) for text in completions]
+
+
+async def later(completions, bonus):
+    return [float(bonus)] * len(completions)
+
+
+@per_group
+def rank(completions, **kwargs):
+    """Place in the order of lengths within the group."""
+    return [float(sorted(completions, key=len).index(text)) for text in completions]
+
+
+@per_group
+class Rank:
+    def __init__(self, *, from_end=False):
+        self.from_end = from_end
+
+    def __call__(self, completions):
+        if "bad" in completions:
+            raise ValueError("a bad group")
+        ranks = rank(completions)
+        return [len(completions) - 1 - place for place in ranks] if self.from_end else ranks
 
 
 NOT_CALLABLE = 3

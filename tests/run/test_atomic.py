@@ -16,7 +16,7 @@ PLAIN = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(PLAIN)
 def test_plain_values_come_back_exactly(value):
     raw = json_bytes(value, "value")

@@ -50,7 +50,12 @@ def test_summary_accounts_for_every_stage(tiny_run: Path) -> None:
     assert found["status"] == "finished" and found["seed"] == 0 and found["engine"]["name"] == "transformers"
     assert set(found["stages"]) == {"cold_start", "cold_start_eval", "rl", "rl_eval", "export"}
     rl = found["stages"]["rl"]
-    assert rl["tokens_sampled"] == sum(line["num_tokens"] for line in metrics(tiny_run) if line["stage"] == "rl")
+    groups = [json.loads(line) for file in (tiny_run / "rollouts").iterdir() for line in file.read_text().splitlines()]
+    completions = [(len(group["prompt"]), completion) for group in groups for completion in group["completions"]]
+    assert rl["tokens_sampled"] == sum(len(completion["token_ids"]) for _, completion in completions)
+    assert rl["tokens_prompted"] == sum(prompt for prompt, _ in completions)  # a token is a byte
+    last = [line for line in metrics(tiny_run) if line["stage"] == "rl"][-1]
+    assert last["num_tokens"] == rl["tokens_sampled"] + rl["tokens_prompted"]
     assert rl["device_hours"] == pytest.approx(rl["wall_seconds"] / 3600) and rl["peak_memory_bytes"] > 1e7
     modes = [(entry["stage"], entry["mode"], entry["n"]) for entry in found["eval"]]
     assert modes == [(s, m, 8) for s in ("cold_start_eval", "rl_eval") for m in ("sampled", "greedy")]

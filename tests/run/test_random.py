@@ -36,7 +36,7 @@ def test_neighbouring_keys_do_not_collide():
     assert len(set(seeds)) == len(seeds) == 1280
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(KEYS, KEYS)
 def test_different_keys_give_different_seeds(one, other):
     same = [(type(key), key) for key in one] == [(type(key), key) for key in other]

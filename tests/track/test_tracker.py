@@ -25,6 +25,7 @@ def record(number, text="hi"):
         total=1.0,
         rewards=(("a", 1.0), ("b", None)),
         advantage=math.nan,
+        extra=(("wanted", "7"),),
     )
     group = ScoredGroup(problem_id="p1", prompt_text="1+1=", answer="2", completions=(completion,))
     return RolloutRecord(step=number, stage="rl", groups=(group,))
@@ -70,6 +71,7 @@ def test_rollouts_keep_groups_and_any_text(tmp_path):
                 "total": 1.0,
                 "advantage": None,
                 "error": None,
+                "extra": {"wanted": "7"},
             }
         ],
     }
