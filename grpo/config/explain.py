@@ -24,6 +24,7 @@ TYPE_WORDS = {
     "List[str]": "a list of texts, as [a,b]",
     "List[float]": "a list of numbers, as [1.0,0.5]",
     "group": "a mapping of further keys",
+    "Dict[str, Any]": "a mapping, as {name: {key: value}}",
 }
 """Schema types as people say them."""
 
@@ -58,7 +59,14 @@ def key_of(override: str) -> str:
 
 def is_stray(name: str, keys: Mapping[str, str]) -> bool:
     """Whether no knob, slice or group has this name; Hydra's own settings are not ours to judge."""
-    return name not in keys and name not in GROUP_NAMES and not name.startswith(("hydra.", "hydra/"))
+    known = name in keys or name in GROUP_NAMES or below_open(name, keys)
+    return not known and not name.startswith(("hydra.", "hydra/"))
+
+
+def below_open(name: str, keys: Mapping[str, str]) -> bool:
+    """Whether a key lies inside a knob that is a mapping of the user's own keys."""
+    parts = name.split(".")
+    return any(keys.get(".".join(parts[:end]), "").startswith("Dict[") for end in range(1, len(parts)))
 
 
 def root_cause(error: BaseException | None) -> OmegaConfBaseException | None:

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from grpo.config.errors import ConfigError, unknown_key
-from grpo.config.explain import explain, is_stray
+from grpo.config.explain import below_open, explain, is_stray
 from grpo.config.leaves import key_tree
 from grpo.config.overrides import GROUP_NAMES, check_overrides, is_group_override, parse
 from grpo.config.schema import RunConfig
@@ -33,6 +33,8 @@ class ConfigSource:
 
 
 SHIPPED = ConfigSource()
+OPEN_KEY = "reward.settings."
+"""Inside it, keys are the user's own; at the top level and in every stage."""
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, AssertionError)
 """What composing raises on bad input: Hydra's own checks are partly plain ValueError and assert."""
 
@@ -55,6 +57,7 @@ def composed(overrides: Sequence[str], source: ConfigSource) -> tuple[RunConfig,
     """The config, and the YAML it comes from with its interpolations."""
     check_overrides(overrides)
     check_keys(overrides)
+    overrides = [addable(text) for text in overrides]
     register()
     with initialize_config_module("grpo.conf", version_base="1.3"):
         try:
@@ -84,7 +87,7 @@ def check_known(values: Mapping[str, Any]) -> dict[str, str]:
     kinds = stage_kinds(values)
     tree = key_tree(kinds)
     for path, value in dotted(values):
-        if path not in tree:
+        if path not in tree and not below_open(path, tree):
             raise ConfigError(unknown_key(path, tree) + f" (value {value!r})")
     return kinds
 
@@ -96,6 +99,23 @@ def check_keys(overrides: Sequence[str]) -> None:
         name = override.key_or_group
         if override.package is None and is_stray(name, keys) and not name.startswith("stages"):
             raise ConfigError(unknown_key(name, keys, GROUP_NAMES))
+
+
+def addable(override: str) -> str:
+    """An override of an open mapping, or of a key inside it, in the spelling with which Hydra also adds.
+
+    A stage's mapping follows the run's as a whole: setting one key in place would set it for the run.
+    """
+    [one] = parse([override])
+    if one.package is not None or one.is_delete() or not f"{one.key_or_group}.".partition(OPEN_KEY)[1]:
+        return override
+    key, _, value = override.lstrip("+").partition("=")
+    outer, _, inner = key.partition(OPEN_KEY)
+    if not outer or not inner:
+        return f"++{key}={value}"
+    for name in reversed(inner.split(".")):
+        value = f"{{{name}: {value}}}"
+    return f"++{outer}{OPEN_KEY.rstrip('.')}={value}"
 
 
 def stages_without_values(overrides: Sequence[str], source: ConfigSource) -> dict[str, str]:

@@ -116,7 +116,8 @@ class RewardConfig:
     weights: List[float] = field(default_factory=lambda: [1.0, 0.1])
     """One weight per function."""
     settings: Dict[str, Any] = field(default_factory=dict)
-    """Keyword arguments of a reward by its own name: `+reward.settings.language_consistency.target=en`."""
+    """Keyword arguments of a reward by its own name: `reward.settings.language_consistency.target=en`.
+    A stage that sets any has only its own."""
     deadline_seconds: float = 60.0
     """Most time for one batch of a user's function, after which its worker process is killed."""
     in_process: bool = False

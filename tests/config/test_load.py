@@ -146,3 +146,20 @@ def test_broken_yaml_is_refused(text: str, wanted: str) -> None:
 def test_yaml_makes_no_objects() -> None:
     with pytest.raises(ConfigError):
         from_yaml("name: !!python/object/apply:os.getcwd []")
+
+
+def test_settings_of_rewards_are_open_mappings_that_stages_follow_as_a_whole() -> None:
+    config = load_config(["reward.settings.exact_integer.x=1", "reward.settings.exact_integer.y=[a,b]"])
+    expected = {"exact_integer": {"x": 1, "y": ["a", "b"]}}
+    assert config.reward.settings == expected
+    assert all(stage.reward.settings == expected for stage in rewarded(config))
+    overrides = ["reward.settings={exact_integer:{x:1}}", "stages.rl.reward.settings.think_answer_format.z.w=2"]
+    config = load_config(overrides)
+    assert config.reward.settings == {"exact_integer": {"x": 1}}
+    assert reinforce(config).reward.settings == {"think_answer_format": {"z": {"w": 2}}}
+    assert rewarded(config)[-1].reward.settings == {"exact_integer": {"x": 1}}
+    assert from_yaml(to_yaml(config)) == config
+
+
+def rewarded(config: RunConfig) -> list[ReinforceConfig | EvaluateConfig]:
+    return [stage for stage in config.stages.values() if isinstance(stage, ReinforceConfig | EvaluateConfig)]
