@@ -168,6 +168,8 @@ def typed(values: Mapping[str, Any]) -> RunConfig:
     try:
         for name, kind in kinds.items():
             base.stages[name] = OmegaConf.structured(STAGE_KINDS[kind])
+            if "settings" in (values["stages"][name].get("reward") or {}):
+                base.stages[name].reward.settings = {}  # else a merge would add to what the stage follows
         config = OmegaConf.to_object(OmegaConf.merge(base, dict(values)))
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, (), key_tree(kinds), {})) from None
