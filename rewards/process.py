@@ -25,6 +25,8 @@ START_DEADLINE_SECONDS = 120.0
 STDERR_TAIL_BYTES = 2000
 STDERR_LIMIT_BYTES = 1 << 20
 """What a worker has printed is dropped between calls beyond this size."""
+LEAK_LIMIT_BYTES = 1 << 30
+"""A worker that has grown by more than this since its first call is replaced before the next one."""
 SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
 NOT_SECRET = ("TOKENIZERS_PARALLELISM",)
 
@@ -61,6 +63,7 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._received = bytearray()
         self._calls = 0
+        self._first_resident: int | None = None
         self.signature = self._start()
 
     def is_alive(self) -> bool:
@@ -71,13 +74,13 @@ class WorkerProcess:
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
     def ensure_ready(self) -> None:
-        """Start the worker again where it was killed or died.
+        """Start the worker again where it was killed, died or leaks memory.
 
         Raises:
             RewardCallError: it does not start any more.
             ValueError: it cannot import the function any more.
         """
-        if not self.is_alive():
+        if not self.is_alive() or self._leaked():
             self._kill()
             self._start()
         if os.fstat(self._printed.fileno()).st_size > STDERR_LIMIT_BYTES:
@@ -95,6 +98,7 @@ class WorkerProcess:
         payload = self._encoded(request)
         self.ensure_ready()
         reply = self._exchange(payload, deadline_seconds, f"reward {self.name!r}")
+        self._first_resident = self._first_resident or self._resident()
         if reply.get("id") != self._calls:
             self._kill()
             raise RewardCallError(f"the worker answered call {reply.get('id')} instead of {self._calls}")
@@ -126,6 +130,7 @@ class WorkerProcess:
             assert pipe is not None
             os.set_blocking(pipe.fileno(), False)
         self._received = bytearray()
+        self._first_resident = None
         hello = self._exchange(b"", START_DEADLINE_SECONDS, f"start of the worker of reward {self.name!r}")
         if "failed" in hello:
             self._kill()
@@ -199,6 +204,19 @@ class WorkerProcess:
     def _overrun(self, waiting_for: str, deadline_seconds: float) -> RewardDeadlineError:
         self._kill()
         return RewardDeadlineError(f"{waiting_for} took longer than {deadline_seconds:g} s{self._tail()}")
+
+    def _leaked(self) -> bool:
+        """Whether the worker has grown by more than `LEAK_LIMIT_BYTES` since its first call."""
+        return self._first_resident is not None and self._resident() - self._first_resident > LEAK_LIMIT_BYTES
+
+    def _resident(self) -> int:
+        """Bytes of memory the worker holds; 0 when it is just dying, or where there is no /proc."""
+        assert self._process is not None
+        try:
+            pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
+        except (OSError, IndexError):
+            return 0
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def _kill(self) -> int | None:
         """SIGKILL the worker's whole process group and collect its exit code."""

@@ -114,6 +114,14 @@ def process_id(completions, **kwargs):
     return [float(os.getpid())] * len(completions)
 
 
+KEPT = []
+
+
+def leaks(completions, **kwargs):
+    KEPT.append(b"x" * (8 << 20))
+    return [float(len(KEPT))] * len(completions)
+
+
 class Scaled:
     def __init__(self, *, scale=0.25):
         if scale < 0:

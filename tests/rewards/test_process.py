@@ -92,6 +92,14 @@ def test_a_worker_killed_between_calls_is_replaced(worker: MakeWorker) -> None:
     assert second != first
 
 
+def test_a_worker_that_leaks_is_replaced(worker: MakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps 8 MB of every call; each process may grow by 20 MB after its first."""
+    monkeypatch.setattr("grpo.rewards.process.LEAK_LIMIT_BYTES", 20 << 20)
+    process = worker("leaks")
+    kept = [value for _ in range(9) for value in values(process, "a")]
+    assert kept == [1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 3.0, 4.0, 1.0]
+
+
 def test_secrets_stay_out_of_the_worker(worker: MakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CANARY_API_KEY", "1")
     monkeypatch.setenv("CANARY_PLAIN", "1")
