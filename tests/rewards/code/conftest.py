@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import pytest
+
+from grpo.rewards.code.sandbox import Sandbox, sandbox_problem
+
+
+@pytest.fixture(scope="session")
+def isolation() -> None:
+    """Skips where the machine cannot isolate programs."""
+    problem = sandbox_problem()
+    if problem is not None:
+        pytest.skip(f"no sandbox: {problem}")
+
+
+@pytest.fixture
+def sandbox(isolation: None) -> Sandbox:
+    return Sandbox()
