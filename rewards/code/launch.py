@@ -17,11 +17,13 @@ from grpo.rewards.code.seccomp import seccomp_filter
 FOLDER = "/box"
 """Where a program finds the files of its call."""
 NOBODY = "65534"
-TOOLS = {"bwrap": "bubblewrap", "prlimit": "util-linux", "setpriv": "util-linux"}
+TOOLS = {"bwrap": "bubblewrap", "prlimit": "util-linux", "setpriv": "util-linux", "timeout": "coreutils"}
 """Program to the distribution's package."""
 TOOL_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
 """All that a program sees of an environment; the fixed hash seed makes sets come in the same order every time."""
+ORPHAN_SECONDS = 5.0
+"""How much later than the trainer, which should have done it, the sandbox itself ends a program."""
 PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3")
 
 
@@ -118,6 +120,11 @@ def _isolation(file_system: FileSystem) -> list[str]:
 def _limiter(limits: Limits) -> list[str]:
     """Applied inside, where the process limit counts this sandbox alone and no file is left to be written."""
     return [
+        # A trainer killed while bubblewrap starts up leaves a program that nobody watches; this ends it.
+        tool_path("timeout") or "timeout",
+        "--signal=KILL",
+        "--foreground",
+        f"{limits.wall_seconds + ORPHAN_SECONDS:g}",
         tool_path("prlimit") or "prlimit",
         f"--as={limits.memory_bytes}",
         # The soft limit sends SIGXCPU, which tells this end from others; a program that ignores it is killed later.

@@ -20,6 +20,7 @@ from grpo.rewards.code.verdict import TestsUnusableError, Verdict
 from grpo.rewards.text import completion_text
 from grpo.types import Message
 
+DEFAULTS = Limits()
 NO_CODE = "no code block after the reasoning"
 
 
@@ -54,10 +55,16 @@ class CodeTests:
         *,
         all_or_nothing: bool = True,
         workers: int | None = None,
-        limits: Limits | None = None,
-        file_system: FileSystem | None = None,
+        cpu_seconds: int = DEFAULTS.cpu_seconds,
+        wall_seconds: float = DEFAULTS.wall_seconds,
+        memory_mb: int = DEFAULTS.memory_bytes >> 20,
+        python: str | None = None,
+        read_only: Sequence[str] = ("/usr",),
     ) -> None:
-        """Check the machine and the settings; `workers`: programs that run at once (None: one per core, at most 8).
+        """Check the machine and the settings.
+
+        `workers` is how many programs run at once (None: one per core, at most 8); the others are fields of `Limits`
+        and `FileSystem`. A batch may take completions × `wall_seconds` ÷ `workers`, which the suite's deadline cuts.
 
         Raises:
             SandboxUnavailableError: programs cannot be isolated here. There is no way to run them without.
@@ -67,7 +74,8 @@ class CodeTests:
             raise ValueError(f"workers {workers} must be at least 1")
         self._workers = workers or min(8, len(os.sched_getaffinity(0)))
         self._all_or_nothing = all_or_nothing
-        self._sandbox: Launcher = Sandbox(limits, file_system)
+        limits = Limits(cpu_seconds=cpu_seconds, wall_seconds=wall_seconds, memory_bytes=memory_mb << 20)
+        self._sandbox: Launcher = Sandbox(limits, FileSystem(read_only=tuple(read_only), python=python))
 
     def __call__(
         self,

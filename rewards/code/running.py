@@ -51,13 +51,19 @@ class Running:
 
     def close(self) -> None:
         """Kill the program and everything it started."""
-        # All processes inside end with the first one, which the kernel kills with this, its parent.
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        self._kill()
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
         self._process.wait(timeout=END_DEADLINE_SECONDS)
+
+    def _kill(self) -> None:
+        if self._process.returncode is not None:
+            return  # waited for, so its number may be another's by now
+        # The group is bubblewrap itself, with its first process inside until that has a session of its own; then the
+        # kernel kills that one with bubblewrap, its parent, and everything inside with it.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _read_to_the_end(self, deadline: float) -> None:
         pipes = [pipe.fileno() for pipe in (self._process.stdout, self._process.stderr) if pipe is not None]
@@ -79,7 +85,7 @@ class Running:
                     reason = reason or ("wall" if time.monotonic() > deadline else None)
                     if reason is not None:
                         self._killed_by = reason
-                        self._process.kill()
+                        self._kill()
                         deadline = time.monotonic() + END_DEADLINE_SECONDS
                 elif time.monotonic() > deadline:
                     raise SandboxError(f"killed processes were still there after {END_DEADLINE_SECONDS:g} s")

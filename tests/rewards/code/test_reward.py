@@ -11,7 +11,7 @@ import pytest
 from grpo.rewards.code import launch
 from grpo.rewards.code import reward as reward_module
 from grpo.rewards.code.cases import read_tests
-from grpo.rewards.code.limits import Limits, SandboxError, SandboxUnavailableError
+from grpo.rewards.code.limits import SandboxError, SandboxUnavailableError
 from grpo.rewards.code.reward import CodeTests
 from grpo.rewards.code.sandbox import sandbox_problem
 from grpo.rewards.suite import build_suite
@@ -27,7 +27,7 @@ def completion(program: str) -> str:
 
 @pytest.fixture(scope="module")
 def share(isolation: None) -> CodeTests:
-    return CodeTests(all_or_nothing=False, limits=Limits(cpu_seconds=1))
+    return CodeTests(all_or_nothing=False, cpu_seconds=1)
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_what_tests_may_use(reasons: Judge) -> None:
         "        for value in list(frame.f_locals.values()):\n            if value == 'aa': return value\n"
         "        frame = frame.f_back\n    return next((o for o in gc.get_objects() if o == 'aa'), 9)",
         "import os\ndef double(x):\n    for folder, _, names in os.walk('/box'):\n        for name in names:\n"
-        "            if b'assert ' + b'double' in open(os.path.join(folder, name), 'rb').read(): return 2 * x\n    return 9",
+        "            if b'assert ' + b'double' in open(f'{folder}/{name}', 'rb').read(): return 2 * x\n    return 9",
     ],
 )
 def test_what_gains_nothing(reasons: Judge, program: str) -> None:
@@ -241,7 +241,9 @@ def test_workers_out_of_range() -> None:
 
 
 def test_in_a_suite(isolation: None, item: Callable[..., RewardItem]) -> None:
-    suite = build_suite(["grpo.rewards.code.reward.CodeTests"], [1.0], deadline_seconds=60)
+    name = "grpo.rewards.code.reward.CodeTests"
+    settings = {"CodeTests": {"all_or_nothing": False, "workers": 2, "read_only": ["/usr"]}}
+    suite = build_suite([name], [1.0], deadline_seconds=60, settings=settings)
     try:
         good = item(completion(DOUBLE), tests=ASSERTS)
         broken = item(completion(DOUBLE), tests=["assert ("])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -126,7 +127,7 @@ def test_endless_sleep_with_all_children(isolation: None) -> None:
         "print('here', flush=True)\ntime.sleep(600)"
     )
     started = time.monotonic()
-    result = run(Sandbox(Limits(wall_seconds=3)), program)
+    result = run(Sandbox(Limits(wall_seconds=2)), program)
     # The pipes are at their end only when the last process that holds them is gone.
     assert result.killed_by == "wall" and b"here" in result.stdout and time.monotonic() - started < 20
 
@@ -143,9 +144,9 @@ def test_fork_bomb(isolation: None) -> None:
         "try:\n    while True:\n        if os.fork() == 0: time.sleep(600)\n        count += 1\n"
         "except OSError: print(count)\n"
     )
-    assert run(Sandbox(Limits(processes=8)), program).stdout == b"7\n"  # the eighth is the sandbox's own first process
+    assert run(Sandbox(Limits(processes=8)), program).stdout == b"6\n"  # and two of the sandbox itself
     result = run(
-        Sandbox(Limits(processes=8, wall_seconds=3)),
+        Sandbox(Limits(processes=8, wall_seconds=1.5)),
         "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass",
     )
     assert result.killed_by in ("wall", "cpu")
@@ -185,55 +186,61 @@ def test_a_sandbox_that_does_not_start_is_an_error(isolation: None) -> None:
         run(broken, "print(1)")
 
 
-def test_programs_end_with_the_trainer(isolation: None) -> None:
+@pytest.mark.parametrize(("pause", "deadline"), [(1.0, 10.0), (0.0, 40.0)])
+def test_programs_end_with_the_trainer(isolation: None, pause: float, deadline: float) -> None:
+    """At once where bubblewrap has come to watch its parent, else when the sandbox's own clock runs out."""
     code = (
-        "from grpo.rewards.code.sandbox import Sandbox\n"
-        "print('ready', flush=True)\n"
-        "Sandbox().run({}, ['-c', 'import time; time.sleep(7654.25)'])\n"
+        "from grpo.rewards.code.sandbox import Sandbox\nfrom grpo.rewards.code.limits import Limits\n"
+        f"Sandbox(Limits(wall_seconds={5 if pause == 0 else 600})).run("
+        f"{{}}, ['-c', 'import time; time.sleep(7654.25 + {pause})'])\n"
     )
-    environment = worker_environment(dict(os.environ))
-    parent = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE)
+    command = f"sleep(7654.25 + {pause})\0".encode()
+    parent = subprocess.Popen([sys.executable, "-c", code], env=worker_environment(dict(os.environ)))
     try:
-        wait_until(lambda: processes_with(b"sleep(7654.25)\0"), "the program did not start")
+        wait_until(lambda: processes_with(b"/usr/bin/python3\0", command), 30.0, "the program did not start")
+        time.sleep(pause)
     finally:
         parent.kill()
-        parent.communicate(timeout=10)
-    wait_until(lambda: not processes_with(b"sleep(7654.25)\0"), "the program outlived its trainer")
+        parent.wait(timeout=10)
+    wait_until(lambda: not processes_with(b"", command), deadline, "the program outlived its trainer")
 
 
-def wait_until(condition: object, otherwise: str) -> None:
-    end = time.monotonic() + 30
-    while not condition():  # type: ignore[operator]
+def wait_until(condition: Callable[[], object], seconds: float, otherwise: str) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
         assert time.monotonic() < end, otherwise
         time.sleep(0.02)
 
 
-def processes_with(command: bytes) -> list[str]:
+def processes_with(start: bytes, end: bytes) -> list[str]:
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if entry.read_bytes().endswith(command):
-                found.append(entry.parent.name)
+            command = entry.read_bytes()
         except OSError:  # it ended meanwhile
-            pass
+            continue
+        if command.startswith(start) and command.endswith(end):
+            found.append(entry.parent.name)
     return found
 
 
 @pytest.fixture
-def fresh_probe() -> object:
+def fresh_probe() -> Iterator[None]:
     sandbox_problem.cache_clear()
     yield
     sandbox_problem.cache_clear()
 
 
-def test_missing_tools_are_named(monkeypatch: pytest.MonkeyPatch, fresh_probe: object) -> None:
+def test_missing_tools_are_named(monkeypatch: pytest.MonkeyPatch, fresh_probe: None) -> None:
     monkeypatch.setattr(launch, "TOOL_PATH", "/nowhere")
-    with pytest.raises(SandboxUnavailableError, match=r"none is run: .*apt-get install bubblewrap util-linux"):
+    with pytest.raises(
+        SandboxUnavailableError, match=r"none is run: .*apt-get install bubblewrap coreutils util-linux"
+    ):
         Sandbox()
 
 
 def test_a_kernel_that_refuses_namespaces_is_named(
-    monkeypatch: pytest.MonkeyPatch, fresh_probe: object, isolation: None
+    monkeypatch: pytest.MonkeyPatch, fresh_probe: None, isolation: None
 ) -> None:
     sandbox_problem.cache_clear()
     monkeypatch.setitem(launch.TOOLS, "bwrap", "bubblewrap")
@@ -242,14 +249,14 @@ def test_a_kernel_that_refuses_namespaces_is_named(
         Sandbox()
 
 
-def test_a_sandbox_with_a_hole_is_found(monkeypatch: pytest.MonkeyPatch, fresh_probe: object, isolation: None) -> None:
+def test_a_sandbox_with_a_hole_is_found(monkeypatch: pytest.MonkeyPatch, fresh_probe: None, isolation: None) -> None:
     sandbox_problem.cache_clear()
     monkeypatch.setattr(launch, "_READ_ONLY", ("--chdir", FOLDER, "--"))
     with pytest.raises(SandboxUnavailableError, match=r"not isolated: .*it can write /probe"):
         Sandbox()
 
 
-def test_other_systems_and_missing_interpreters(monkeypatch: pytest.MonkeyPatch, fresh_probe: object) -> None:
+def test_other_systems_and_missing_interpreters(monkeypatch: pytest.MonkeyPatch, fresh_probe: None) -> None:
     missing = sandbox_problem(FileSystem(python="/no/python"))
     assert missing is not None and ("/no/python" in missing or "apt-get" in missing)
     monkeypatch.setattr(sandbox_module.sys, "platform", "darwin")
