@@ -31,8 +31,8 @@ def run_asserts(sandbox: Launcher, program: str, tests: Sequence[str], *, stop_a
         SandboxError: a sandbox did not start or did not end.
     """
     task = json.dumps({"tests": list(tests), "stop_at_failure": stop_at_failure}).encode()
-    server = _inside("codec", "peer", "server") | {"answer.py": program.encode(errors="replace")}
-    tester = _inside("codec", "peer", "judge") | {"tests.json": task}
+    server = _inside("server") | {"answer.py": program.encode(errors="replace")}
+    tester = _inside("judge") | {"tests.json": task}
     with ExitStack() as stack:
         # This process keeps no end of the pipes, so that each side sees when the other is gone.
         with _pipe() as (requests_out, requests_in), _pipe() as (replies_out, replies_in):
@@ -70,10 +70,11 @@ def _verdict(judged: SandboxResult, ended: SandboxResult) -> Verdict:
 
 
 @functools.cache
-def _inside(*names: str) -> dict[str, bytes]:
-    """Scripts of the package `inside`, by their paths in the sandbox."""
+def _inside(script: str) -> dict[str, bytes]:
+    """A script of the package `inside` and what it imports, by their paths in the sandbox."""
     folder = Path(__file__).parent / "inside"
-    return {f"inside/{name}.py": (folder / f"{name}.py").read_bytes() for name in ("__init__", *names)}
+    names = ("__init__", "codec", "remote", "peer", script)
+    return {f"inside/{name}.py": (folder / f"{name}.py").read_bytes() for name in names}
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from typing import Any
 
 SAFE_INTEGER_BITS = 64
 """Longer integers travel as hexadecimal text, which has no limit of digits and is read in linear time."""
-HERE, THERE = "here", "there"
-"""Tags of handles: an object of the sender, an object of the receiver."""
+HERE, THERE, EXCEPTION = "here", "there", "exception"
+"""Tags of what the caller resolves: an object of the sender, one of the receiver, an exception class by its names."""
 SEQUENCES: dict[str, Callable[[Any], Any]] = {
     "tuple": tuple,
     "set": set,
@@ -24,7 +24,7 @@ SEQUENCES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def encode(value: Any, handle: Callable[[Any], dict[str, int]]) -> Any:
+def encode(value: Any, handle: Callable[[Any], dict[str, Any]]) -> Any:
     """`value` in terms of JSON; `handle` spells what is not plain.
 
     Subclasses become their base: a Counter is sent as a dict, a named tuple as a tuple. What can be compared with
@@ -58,8 +58,8 @@ def encode(value: Any, handle: Callable[[Any], dict[str, int]]) -> Any:
     return _exact_number(value, handle) or handle(value)
 
 
-def decode(spelled: Any, resolve: Callable[[str, int], Any]) -> Any:
-    """The value behind `encode`'s spelling; `resolve` turns a handle's tag and number into an object.
+def decode(spelled: Any, resolve: Callable[[str, Any], Any]) -> Any:
+    """The value behind `encode`'s spelling; `resolve` turns a tag of `handle`'s into an object.
 
     Raises:
         ValueError, TypeError, KeyError, OverflowError, RecursionError: not something `encode` writes.
@@ -69,7 +69,7 @@ def decode(spelled: Any, resolve: Callable[[str, int], Any]) -> Any:
     if not isinstance(spelled, dict):
         return spelled
     [(tag, content)] = spelled.items()
-    if tag in (HERE, THERE):
+    if tag in (HERE, THERE, EXCEPTION):
         return resolve(tag, content)
     if tag == "int":
         return int(content, 16)
@@ -85,7 +85,7 @@ def decode(spelled: Any, resolve: Callable[[str, int], Any]) -> Any:
     return _number_from(tag, parts)
 
 
-def _exact_number(value: Any, handle: Callable[[Any], dict[str, int]]) -> dict[str, Any] | None:
+def _exact_number(value: Any, handle: Callable[[Any], dict[str, Any]]) -> dict[str, Any] | None:
     """Fractions and decimals, where the modules that define them are loaded at all."""
     fractions, decimals = sys.modules.get("fractions"), sys.modules.get("decimal")
     if fractions is not None and isinstance(value, fractions.Fraction):

@@ -10,9 +10,11 @@ import ast
 import builtins
 import contextlib
 import importlib
+import importlib.util
 import json
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 from .peer import Peer, PeerGoneError
@@ -36,6 +38,9 @@ def main(requests: int) -> None:
         units = [unit for source in task["tests"] for unit in split_tests(ast.parse(source))]
         if not units:
             raise ValueError("no assert and no call at the top level, so nothing would be tested")
+        missing = missing_modules(node for unit in units for statement in unit for node in ast.walk(statement))
+        if missing:
+            raise ValueError(f"imports {', '.join(missing)}, which the sandbox's Python does not have")
     except (SyntaxError, ValueError) as error:
         _report(reports, bad_tests=f"{type(error).__name__}: {error}")
         return
@@ -63,6 +68,17 @@ def _checks(statement: ast.stmt) -> bool:
         return False
     calls = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
     return calls or any(isinstance(node, ast.Assert) for node in ast.walk(statement))
+
+
+def missing_modules(nodes: Iterable[ast.AST]) -> list[str]:
+    """Modules that tests import in vain, whatever the answer."""
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add((node.module or "").partition(".")[0])
+    return sorted(name for name in names if not name or importlib.util.find_spec(name) is None)
 
 
 def run_units(

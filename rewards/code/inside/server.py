@@ -33,6 +33,12 @@ def operations(module: ModuleType) -> dict[str, Callable[..., Any]]:
         "setitem": operator.setitem,
         "contains": operator.contains,
         "isinstance": isinstance,
+        "eq": operator.eq,
+        "lt": operator.lt,
+        "le": operator.le,
+        "add": operator.add,
+        "sub": operator.sub,
+        "mul": operator.mul,
     }
 
 

@@ -149,6 +149,39 @@ def test_what_gains_nothing(reasons: Judge, program: str) -> None:
     assert value == 0.0 and reason.startswith("0 of 3 passed"), reason
 
 
+def test_exceptions_of_the_answer(reasons: Judge) -> None:
+    program = (
+        "class Empty(LookupError): pass\nclass Stop(SystemExit): pass\n"
+        "def pop(items):\n    if not items: raise Empty('no items')\n    return items.pop()\n"
+        "def leave(): raise Stop(0)\n"
+    )
+    tests = [
+        "try:\n    pop([])\n    assert False\nexcept Empty as error:\n    assert str(error) == 'no items'",
+        "try:\n    pop([])\n    assert False\nexcept IndexError:\n    assert False\nexcept LookupError:\n    pass",
+        "try:\n    leave()\n    assert False\nexcept Exception as error:\n    assert type(error).__name__ == 'Stop'",
+    ]
+    assert reasons(program, tests) == (1.0, "")
+    assert reasons(program.replace("raise Empty('no items')", "return None"), tests)[0] == 1 / 3
+
+
+def test_objects_of_the_answer_compare_among_themselves_only(reasons: Judge) -> None:
+    program = (
+        "from dataclasses import dataclass\n@dataclass(order=True)\nclass Point:\n    x: int\n    y: int\n"
+        "    def __add__(self, other): return Point(self.x + other.x, self.y + other.y)\n"
+    )
+    tests = [
+        "assert Point(1, 2) + Point(3, 4) == Point(4, 6) != Point(0, 0)",
+        "assert Point(1, 2) < Point(1, 3) and Point(2, 0) > Point(1, 9)",
+    ]
+    assert reasons(program, tests) == (1.0, "")
+    values = {"eq": True, "lt": True, "gt": True, "add": 0, "sub": 0, "abs": 0, "float": 9.0}
+    lines = [f"    __{name}__ = __r{name}__ = lambda *_: {value}\n" for name, value in values.items()]
+    pleasing = "class Any:\n" + "".join(lines)
+    test = ["assert f(1) == 5", "assert abs(f(1) - 5) < 0.1", "assert math.isclose(f(1), 5)", "assert 4 < f(1) < 6"]
+    assert reasons(pleasing + "def f(x): return Any()", test)[0] == 0.0
+    assert reasons(pleasing + "class Two(Any, float): pass\ndef f(x): return Two(3)", test)[0] == 0.0
+
+
 def test_an_answers_own_builtins_decide_nothing(reasons: Judge) -> None:
     program = "class math:\n    isclose = lambda *_: True\nabs = len = lambda _: 0\ndef f(x): return 'wrong'"
     tests = ["assert abs(f(1) - 5) < 0.1", "assert len(f(1)) == 0", "assert math.isclose(f(1), 5)"]
@@ -203,6 +236,8 @@ def test_hostile_results_are_wrong_not_errors(reasons: Judge, program: str) -> N
     [
         (["assert double(1) =="], "SyntaxError"),
         (["def test_double(): assert double(1) == 2"], "nothing would be tested"),
+        (["import package_that_is_not_there\nassert double(1) == 2"], "package_that_is_not_there, which the sandbox"),
+        (["from .solution import double\nassert double(1) == 2"], "imports"),
         (["class Node: pass\nassert double(Node()) == 2"], "Node objects cannot be sent"),
     ],
 )

@@ -115,6 +115,7 @@ def test_endless_loop(isolation: None) -> None:
     assert result.killed_by == "cpu" and result.exit_code == 128 + 24
 
 
+@pytest.mark.slow
 def test_a_program_that_ignores_the_warning_is_killed(isolation: None) -> None:
     program = "import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass"
     result = run(Sandbox(Limits(cpu_seconds=1, wall_seconds=60)), program)
@@ -186,7 +187,7 @@ def test_a_sandbox_that_does_not_start_is_an_error(isolation: None) -> None:
         run(broken, "print(1)")
 
 
-@pytest.mark.parametrize(("pause", "deadline"), [(1.0, 10.0), (0.0, 40.0)])
+@pytest.mark.parametrize(("pause", "deadline"), [(1.0, 10.0), pytest.param(0.0, 40.0, marks=pytest.mark.slow)])
 def test_programs_end_with_the_trainer(isolation: None, pause: float, deadline: float) -> None:
     """At once where bubblewrap has come to watch its parent, else when the sandbox's own clock runs out."""
     code = (
