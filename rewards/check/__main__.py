@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -31,8 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """0: nothing would break a run; 1: something would (with `--strict`, warnings too); 2: wrong usage."""
     parser = _parser()
     arguments = parser.parse_args(argv)
-    if not arguments.deadline > 0 or arguments.rows < 1:
-        parser.error(f"--deadline {arguments.deadline:g} must be positive and --rows {arguments.rows} at least 1")
+    if not 0 < arguments.deadline < math.inf:
+        parser.error(f"--deadline {arguments.deadline:g} must be a positive number of seconds")
+    if arguments.rows < 1 or arguments.batch < 1:
+        parser.error(f"--rows {arguments.rows} and --batch {arguments.batch} must be at least 1")
     try:
         _check_name(arguments.function)
         settings = dict(_setting(text) for text in arguments.set)
@@ -46,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     print(f"{arguments.function}: {len(cases)} completions of {len({case.item.problem.id for case in cases})} rows\n")
     with closing(subject):
-        levels = Counter(_print(finding) for finding in examine(subject, cases))
+        levels = Counter(_print(finding) for finding in examine(subject, cases, arguments.batch))
     print(f"\n{_plural(levels['problem'], 'problem')}, {_plural(levels['warning'], 'warning')}")
     return int(levels["problem"] > 0 or (arguments.strict and levels["warning"] > 0))
 
@@ -72,7 +75,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="a setting of the function; VALUE is JSON or text",
     )
-    parser.add_argument("--deadline", type=float, default=10.0, help="seconds for one call (default %(default)s)")
+    parser.add_argument("--deadline", type=float, default=10.0, help="seconds for one call here (default %(default)s)")
+    parser.add_argument(
+        "--batch", type=int, default=256, help="completions of a step, to estimate its time (default %(default)s)"
+    )
     parser.add_argument("--strict", action="store_true", help="warnings count as problems")
     return parser
 

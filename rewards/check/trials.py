@@ -22,8 +22,8 @@ THREAD_SECONDS = 1.0
 MAX_THREAD_REPEATS = 20
 MAX_OVERRUNS = 2
 """After so many calls of single completions that overran, the rest are not tried."""
-BATCH = 256
-"""Completions of the batch whose time is estimated: 32 prompts × 8 completions."""
+RUN_DEADLINE_SECONDS = 60.0
+"""Default of `reward.deadline_seconds`, for the calls of a run; the trials may have a shorter one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +36,11 @@ class Finding:
     text: str
 
 
-def examine(subject: Subject, cases: Sequence[Case]) -> Iterator[Finding]:
-    """All trials, in order; those that need a first call that works are left out without one."""
+def examine(subject: Subject, cases: Sequence[Case], batch: int) -> Iterator[Finding]:
+    """All trials, in order; those that need a first call that works are left out without one.
+
+    `batch` is the number of completions in a call of the run to come.
+    """
     yield Finding(level="ok", what="loads", text=_loading(subject))
     started = time.monotonic()
     try:
@@ -55,7 +58,7 @@ def examine(subject: Subject, cases: Sequence[Case]) -> Iterator[Finding]:
         seconds = time.monotonic() - started
         yield from _values(first, cases)
         yield from _repeatable(subject, cases, first)
-        yield from _timing(subject, cases, seconds)
+        yield _timing(subject, cases, seconds, batch)
         yield _threads(subject, cases)
     yield from _hostile(subject, cases)
     if isinstance(cases[0].item.problem.prompt, str):
@@ -172,24 +175,22 @@ def _said(outcome: Outcome) -> str:
     return outcome.error or ("None" if outcome.value is None else f"{outcome.value:g}")
 
 
-def _timing(subject: Subject, cases: Sequence[Case], first_seconds: float) -> Iterator[Finding]:
+def _timing(subject: Subject, cases: Sequence[Case], first_seconds: float, batch: int) -> Finding:
     items, seconds = [case.item for case in cases], []
     for _ in range(1 if first_seconds > subject.deadline_seconds / 2 else TIMED_CALLS):
         started = time.monotonic()
         try:
             subject.score(items)
         except RewardCallError as error:
-            yield Finding(level="problem", what="time", text=str(error))
-            return
+            return Finding(level="problem", what="time", text=str(error))
         seconds.append(time.monotonic() - started)
     call = statistics.median(seconds)
-    batch = call / len(items) * BATCH
+    whole, deadline = call / len(items) * batch, max(RUN_DEADLINE_SECONDS, subject.deadline_seconds)
     text = f"{_duration(call)} a call of {len(items)}, {_duration(call / len(items))} a completion"
-    late = batch > subject.deadline_seconds
-    estimate = (
-        f"; {BATCH} completions would take {_duration(batch)}, over the deadline of {subject.deadline_seconds:g} s"
-    )
-    yield Finding(level="problem" if late else "ok", what="time", text=text + (estimate if late else ""))
+    text += f", about {_duration(whole)} for {batch}"
+    if whole > deadline:
+        return Finding(level="problem", what="time", text=f"{text}, over a deadline of {deadline:g} s")
+    return Finding(level="ok", what="time", text=text)
 
 
 def _duration(seconds: float) -> str:

@@ -217,8 +217,9 @@ def test_what_fails_on_odd_text(check: Check) -> None:
 
 
 def test_what_is_too_slow_for_a_batch(check: Check) -> None:
-    code, report = check("slow", "--deadline", "2")
-    assert code == 1 and "over the deadline of 2 s" in line(report, "time")
+    code, report = check("slow", "--batch", "20000")
+    assert code == 1 and "over a deadline of 60 s" in line(report, "time")
+    assert re.search(r"[\d.]+ ms a completion, about \d+ s for 20000", line(report, "time"))
 
 
 def test_a_worker_that_dies(check: Check) -> None:
@@ -300,7 +301,8 @@ def test_rows_that_cannot_be_used(tmp_path: Path, content: bytes, message: str) 
         (["no/such/file.py:f"], "no Python file"),
         (["exact_integer", "--set", "novalue"], "must be KEY=VALUE"),
         (["exact_integer", "--data", "no_such.jsonl"], "no_such.jsonl"),
-        (["exact_integer", "--deadline", "0"], "must be positive"),
+        (["exact_integer", "--deadline", "0"], "must be a positive number"),
+        (["exact_integer", "--batch", "0"], "at least 1"),
         (["exact_integer", "--template", "x"], "must have {answer} in it"),
     ],
 )
