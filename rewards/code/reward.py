@@ -107,7 +107,7 @@ class CodeTests:
             return Judgement(value=0.0, reason=NO_CODE)
         try:
             verdict = self._verdict(program, tests)
-        except (SandboxError, TestsUnusableError) as error:
+        except (SandboxError, TestsUnusableError, OSError) as error:  # OSError: the machine is out of something
             return Judgement(value=math.nan, reason=f"not judged: {error}")
         value = float(verdict.all_passed) if self._all_or_nothing else verdict.passed / verdict.total
         reason = verdict.reason and f"{verdict.passed} of {verdict.total} passed; {verdict.reason}"

@@ -35,7 +35,7 @@ class Running:
             SandboxError: the program was never started, or killed processes do not go away.
         """
         self._read_to_the_end(time.monotonic() + seconds)
-        code = self._process.wait(timeout=END_DEADLINE_SECONDS)
+        code = self._wait()
         stdout, stderr = self._captured(self._process.stdout), self._captured(self._process.stderr)
         # Bubblewrap reports an exit code only of a program that it got as far as starting.
         if self._killed_by is None and b'"exit-code"' not in self._output[self._status]:
@@ -55,7 +55,13 @@ class Running:
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
-        self._process.wait(timeout=END_DEADLINE_SECONDS)
+        self._wait()
+
+    def _wait(self) -> int:
+        try:
+            return self._process.wait(timeout=END_DEADLINE_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise SandboxError(f"bubblewrap was still there after {END_DEADLINE_SECONDS:g} s") from error
 
     def _kill(self) -> None:
         if self._process.returncode is not None:

@@ -73,6 +73,15 @@ def thread_unsafe(completions, **kwargs):
     return list(shared)
 
 
+def races(completions, **kwargs):
+    lengths = []
+    for text in completions:
+        shared[:] = [text]
+        time.sleep(0.0002)
+        lengths.append(float(len(shared[0])))
+    return lengths
+
+
 def one_too_few(completions, **kwargs):
     return [1.0] * (len(completions) - 1)
 
@@ -184,11 +193,15 @@ def test_values_that_depend_on_more_than_the_completion(check: Check, function: 
     assert "values differ (completion" in report
 
 
-def test_one_that_is_not_thread_safe(check: Check) -> None:
-    code, report = check("thread_unsafe")
-    assert code == 0 and line(report, "threads").startswith("- ")
-    assert "7 of 16" not in report and "0 problems" in report
-    assert check("thread_unsafe", "--strict")[0] == 1
+@pytest.mark.parametrize(("function", "said"), [("thread_unsafe", "at once"), ("races", "differ from a call alone")])
+def test_one_that_is_not_thread_safe(check: Check, function: str, said: str) -> None:
+    code, report = check(function)
+    assert code == 0 and "0 problems" in report
+    assert line(report, "threads").startswith("- ") and said in line(report, "threads")
+
+
+def test_warnings_count_when_strict(check: Check) -> None:
+    assert check("nothing_applies", "--strict")[0] == 1
 
 
 def test_wrong_returns(check: Check) -> None:

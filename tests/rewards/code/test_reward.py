@@ -252,9 +252,12 @@ def test_cells_that_hold_no_tests(cell: Any) -> None:
         read_tests(cell)
 
 
-def test_a_failing_sandbox_is_an_error_not_a_zero(share: CodeTests, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [SandboxError("no more processes"), OSError(24, "too many open files")])
+def test_a_failing_sandbox_is_an_error_not_a_zero(
+    share: CodeTests, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     def fails(*_: Any, **__: Any) -> None:
-        raise SandboxError("no more processes")
+        raise error
 
     monkeypatch.setattr(reward_module, "run_asserts", fails)
     logged: dict[str, float] = {}

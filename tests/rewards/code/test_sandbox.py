@@ -188,14 +188,14 @@ def test_a_sandbox_that_does_not_start_is_an_error(isolation: None) -> None:
 
 
 @pytest.mark.parametrize(("pause", "deadline"), [(1.0, 10.0), pytest.param(0.0, 40.0, marks=pytest.mark.slow)])
-def test_programs_end_with_the_trainer(isolation: None, pause: float, deadline: float) -> None:
+def test_programs_end_with_the_trainer(isolation: None, tmp_path: Path, pause: float, deadline: float) -> None:
     """At once where bubblewrap has come to watch its parent, else when the sandbox's own clock runs out."""
     code = (
         "from grpo.rewards.code.sandbox import Sandbox\nfrom grpo.rewards.code.limits import Limits\n"
         f"Sandbox(Limits(wall_seconds={5 if pause == 0 else 600})).run("
-        f"{{}}, ['-c', 'import time; time.sleep(7654.25 + {pause})'])\n"
+        f"{{}}, ['-c', 'import time; time.sleep(7000) # {tmp_path}'])\n"
     )
-    command = f"sleep(7654.25 + {pause})\0".encode()
+    command = f"{tmp_path}\0".encode()  # no other run has it
     parent = subprocess.Popen([sys.executable, "-c", code], env=worker_environment(dict(os.environ)))
     try:
         wait_until(lambda: processes_with(b"/usr/bin/python3\0", command), 30.0, "the program did not start")
