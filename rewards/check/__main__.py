@@ -17,11 +17,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from grpo.rewards import configured, registry
 from grpo.rewards.call import RewardDeadlineError
 from grpo.rewards.check.rows import TEMPLATE, Case, RowOptions, RowsError, built_in_cases, cases_from
 from grpo.rewards.check.subject import Subject
 from grpo.rewards.check.trials import Finding, examine
-from grpo.rewards.registry import resolve
 
 MARKS = {"ok": "  ", "warning": "- ", "problem": "! "}
 MAX_LINE = 400
@@ -45,8 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         subject = Subject(arguments.function, settings, arguments.deadline)
     except (ValueError, RewardDeadlineError) as error:
-        print(error, file=sys.stderr)
-        return 1
+        return _not_loaded(parser, str(error))
     print(f"{arguments.function}: {len(cases)} completions of {len({case.item.problem.id for case in cases})} rows\n")
     with closing(subject):
         levels = Counter(_print(finding) for finding in examine(subject, cases, arguments.batch))
@@ -87,7 +86,16 @@ def _check_name(name: str) -> None:
     """What can be told without importing anything: that there is such a registered name or such a file."""
     path, colon, _ = name.rpartition(":")
     if not (Path(path).suffix == ".py" and Path(path).is_file() if colon else "." in name):
-        resolve(name)
+        registry.resolve(name)
+
+
+def _not_loaded(parser: argparse.ArgumentParser, text: str) -> int:
+    """The user's own traceback as it is; without one where a name or a setting is wrong, which is usage."""
+    frames = [line for line in text.splitlines() if line.lstrip().startswith('File "')]
+    if frames and any(str(module.__file__) in frames[-1] for module in (registry, configured)):
+        parser.error(text.partition("\n")[0])
+    print(text, file=sys.stderr)
+    return 1
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -4,8 +4,10 @@ Bubblewrap gives a program its own user, process, mount, network, IPC and host-n
 system that holds the system's `/usr` and the files of the call, nothing else; prlimit(1) and a system-call filter bound
 the rest. Nothing is written to disk: files travel as anonymous memory. A trainer that runs as root gives root up first.
 
-Not covered: a hole in the kernel, timing and cache side channels, and memory beyond `processes × memory_bytes`,
-for which the machine's own container or cgroup limit is the place.
+Not covered: a hole in the kernel, timing and cache side channels, and memory up to `processes × memory_bytes`, for
+which the machine's own container or cgroup limit is the place. `/usr` can be read: keep no secrets there. A trainer
+killed with SIGKILL in the milliseconds in which bubblewrap starts may leave a program until its own clock ends it, or
+one idle bubblewrap without a program.
 """
 
 from __future__ import annotations

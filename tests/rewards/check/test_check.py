@@ -325,6 +325,22 @@ def test_wrong_usage(arguments: list[str], message: str, capsys: pytest.CaptureF
     assert caught.value.code == 2 and message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("function", "options", "message"),
+    [
+        ("lenght", [], "did you mean 'length'"),
+        ("Scaled", ["--set", "scal=2"], "no setting 'scal'; did you mean 'scale'"),
+    ],
+)
+def test_wrong_names_in_a_file_are_usage_without_a_traceback(
+    check: Check, capsys: pytest.CaptureFixture[str], function: str, options: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        check(function, *options)
+    printed = capsys.readouterr().err
+    assert caught.value.code == 2 and message in printed and "Traceback" not in printed
+
+
 def test_an_import_that_fails_shows_its_own_traceback(tmp_path: Path) -> None:
     path = tmp_path / "broken.py"
     path.write_text("x = 1\n\nimport package_that_is_not_there\n\ndef f(**kwargs): pass\n")
