@@ -292,3 +292,20 @@ def test_in_a_suite(isolation: None, item: Callable[..., RewardItem]) -> None:
     assert third.error == "CodeTests: returned nan"
     assert suite.metrics["code/passed"] == suite.metrics["code/no_code"] == pytest.approx(1 / 3)
     assert suite.extra["code_reason"][1] == "no code block after the reasoning"
+
+
+def test_keyword_arguments_and_bound_methods(reasons: Judge) -> None:
+    program = (
+        "from typing import *\nimport sys\nsys.setrecursionlimit(10_000)\n"
+        "class Solution:\n    def twoSum(self, nums: List[int], target: int) -> List[int]:\n"
+        "        seen = {}\n        for i, n in enumerate(nums):\n"
+        "            if target - n in seen: return [seen[target - n], i]\n            seen[n] = i\n"
+        "def depth(n): return 0 if n == 0 else 1 + depth(n - 1)\n"
+        "if __name__ == '__main__':\n    print(Solution().twoSum(input()))\n"
+    )
+    tests = [
+        "candidate = Solution().twoSum\nassert candidate(nums=[2, 7, 11], target=9) == [0, 1]",
+        "assert Solution().twoSum([3, 3], 6) == [0, 1]",
+        "assert depth(5000) == 5000",
+    ]
+    assert reasons(program, tests) == (1.0, "")
