@@ -46,8 +46,9 @@ class CodeTests:
       `scripts.run_script`;
     - None: the reward does not apply.
 
-    Every program runs in a sandbox of its own. Logs the shares `code/passed`, `code/no_code`, `code/timed_out` and
-    `code/sandbox_errors` of the rows with tests, and the reasons as column `code_reason`.
+    Every program runs in a sandbox of its own. What cannot be judged (the sandbox failed, or the tests of the row are
+    unusable) is NaN. Logs the shares `code/passed`, `code/no_code`, `code/timed_out` and
+    `code/sandbox_errors` (all that is NaN) of the rows with tests, and the reasons as column `code_reason`.
     """
 
     def __init__(

@@ -170,6 +170,7 @@ def test_one_that_hangs_is_reported_within_the_deadline(check: Check) -> None:
     assert "2 of 2 fail alone, too" in line(report, "one by one")
 
 
+@pytest.mark.slow
 def test_one_that_hangs_on_some(check: Check) -> None:
     code, report = check("hangs_on_empty", "--deadline", "0.5")
     assert code == 1 and "2 empty" in line(report, "one by one")
@@ -235,6 +236,7 @@ def test_what_is_too_slow_for_a_batch(check: Check) -> None:
     assert re.search(r"[\d.]+ ms a completion, about \d+ s for 20000", line(report, "time"))
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies(check: Check) -> None:
     code, report = check("dies")
     assert code == 1 and "died with exit code 4" in line(report, "call")

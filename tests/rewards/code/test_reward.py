@@ -202,7 +202,22 @@ def test_arguments_change_only_where_nothing_is_returned(reasons: Judge) -> None
     assert reasons("def ordered(items):\n    return sorted(items)", test) == (1.0, "")
 
 
-@pytest.mark.parametrize("program", ["def double(x):\n    while True: pass", "while True: pass"])
+FLOOD = (
+    'import os\nline = b\'{"ask": "call", "with": []}\\n\' * 1000\nopened = []\nfor fd in range(3, 64):\n'
+    "    try: os.fstat(fd); opened.append(fd)\n    except OSError: pass\n"
+    "while True:\n    for fd in opened:\n        try: os.write(fd, line)\n        except OSError: pass\n"
+)
+"""Keeps the judge busy with questions."""
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "def double(x):\n    while True: pass",
+        pytest.param("while True: pass", marks=pytest.mark.slow),
+        pytest.param(FLOOD, marks=pytest.mark.slow),
+    ],
+)
 def test_endless_answers_are_counted(share: CodeTests, program: str) -> None:
     logged: dict[str, float] = {}
     assert share([completion(program)], [ASSERTS], log_metric=logged.__setitem__) == [0.0]
