@@ -1,0 +1,1 @@
+"""`python -m grpo.rewards.check`: tries a reward function on rows before a run depends on it."""
