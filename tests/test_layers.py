@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("grpo", "rewards", "rollouts", "kernels")
 SCRIPTS = ("benchmarks", "tools", "tests")
 FILE_LIMIT, FUNCTION_LIMIT, KERNEL_FUNCTION_LIMIT, PARAMETER_LIMIT = 300, 40, 130, 7
-LONGER_FILES = {"grpo/config/schema.py": 500}
-"""The schema is one page on purpose."""
+LONGER_FILES: dict[str, int] = {}
+"""File to its limit, at most 500."""
 LONGER_FUNCTIONS: dict[str, int] = {}
 """`file:function` to its limit, at most 80."""
 HEAVY = ("torch", "transformers", "vllm")
