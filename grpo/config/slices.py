@@ -97,9 +97,11 @@ class DataConfig:
     answer_column: str = "answer"
     """Column with the gold answer."""
     gold_after: Optional[str] = None
-    """The gold answer is what follows the last occurrence of this marker (GSM8K: `#### `)."""
+    """The gold answer is what follows the last occurrence of this marker (GSM8K: `#### `); where the marker ends with
+    an opening brace (MATH), what those braces hold."""
     demonstration_column: Optional[str] = None
-    """Column with a worked solution for supervised stages; the part before `gold_after` is the reasoning."""
+    """Column with a worked solution for supervised stages; without the part that
+    `gold_after` names it is the reasoning."""
     system_prompt: Optional[str] = None
     """First chat turn of every prompt; unset: none."""
     on_bad_row: str = "fail"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from grpo.config.slices import DataConfig
+from grpo.data.gold import NoGoldError, split_solution
 from grpo.data.template import demonstration
 from grpo.types import Message, Problem
 
@@ -90,12 +92,10 @@ def _message(turn: Any, where: str) -> Message:
 def _gold(text: str, data: DataConfig) -> str:
     if data.gold_after is None:
         return text.strip()
-    _, marker, gold = text.rpartition(data.gold_after)
-    if not marker:
-        raise BadRowError(f"column {data.answer_column!r} does not contain the marker {data.gold_after!r}")
-    if not gold.strip():
-        raise BadRowError(f"nothing follows the marker {data.gold_after!r} in column {data.answer_column!r}")
-    return gold.strip()
+    try:
+        return split_solution(text, data.gold_after).gold
+    except NoGoldError as error:
+        raise BadRowError(f"column {data.answer_column!r} gives no gold answer: {error}") from error
 
 
 def _demonstration(values: Mapping[str, Any], data: DataConfig, answer: str) -> str | None:
@@ -104,7 +104,8 @@ def _demonstration(values: Mapping[str, Any], data: DataConfig, answer: str) -> 
         return None
     text = _text(values, column)
     if data.gold_after is not None and data.gold_after in text:
-        text = text.rpartition(data.gold_after)[0]
+        with contextlib.suppress(NoGoldError):  # the gold may come from another column
+            text = split_solution(text, data.gold_after).reasoning
     try:
         return demonstration(CALCULATOR_NOTE.sub("", text), answer)
     except ValueError as error:

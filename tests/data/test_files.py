@@ -183,8 +183,8 @@ def test_gold_after_and_demonstration(tmp_path: Path) -> None:
     assert problems[0].demonstration == ("<think>48/2 = 24. See #### not this.\nSum 2</think><answer>1,234</answer>")
     assert bad == [
         (2, "column 'answer' gives no demonstration: the reasoning is empty"),
-        (3, "column 'answer' does not contain the marker '#### '"),
-        (4, "nothing follows the marker '#### ' in column 'answer'"),
+        (3, "column 'answer' gives no gold answer: there is no marker '#### '"),
+        (4, "column 'answer' gives no gold answer: nothing follows the marker '#### '"),
     ]
 
 
