@@ -11,9 +11,10 @@ from grpo.rewards.language.strip import language_only
 from grpo.rewards.language.tagger import LANGUAGES, UNKNOWN, tag
 from grpo.rewards.language.words import Word, words_of
 
-MAX_CHARACTERS = 200_000
-"""Of a longer text so much is read, in evenly spaced blocks; no reasoning that fits a context window is as long."""
-BLOCKS = 100
+MAX_CHARACTERS = 400_000
+MAX_LANGUAGE_CHARACTERS = 100_000
+"""Of a longer text, and of what remains without formulas and code, so much is read, in evenly spaced blocks."""
+BLOCKS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ def target_share(text: str, target: str) -> float:
     count. A name or unit of measure in Latin script within another script counts as part of the text around it.
 
     Args:
-        text: the reasoning alone; nothing is extracted. Of more than 200,000 characters, evenly spaced blocks are read.
+        text: the reasoning alone; nothing is extracted. Of more than 100,000 characters, evenly spaced blocks are read.
         target: ISO 639-1 code.
 
     Raises:
@@ -60,13 +61,13 @@ def check_language(target: str) -> None:
 
 def count_words(text: str) -> WordCount:
     """The words of a text by language."""
-    words = words_of(language_only(_bounded(text)))
+    words = words_of(_language(text))
     return _summed(words, tag(words))
 
 
 def count_words_and_new_ones(text: str) -> tuple[WordCount, WordCount]:
     """The words of a text by language, and those of them that do not repeat an earlier sentence or phrase."""
-    words = words_of(language_only(_bounded(text)))
+    words = words_of(_language(text))
     tags = tag(words)
     return _summed(words, tags), _summed(words, tags, fresh_parts(words))
 
@@ -79,9 +80,13 @@ def _summed(words: Sequence[Word], tags: Sequence[str], parts: Sequence[float] |
     return WordCount(words=sums, total=math.fsum(sums.values()))
 
 
-def _bounded(text: str) -> str:
-    if len(text) <= MAX_CHARACTERS:
+def _language(text: str) -> str:
+    return _bounded(language_only(_bounded(text, MAX_CHARACTERS)), MAX_LANGUAGE_CHARACTERS)
+
+
+def _bounded(text: str, most: int) -> str:
+    if len(text) <= most:
         return text
-    size = MAX_CHARACTERS // BLOCKS
+    size = most // BLOCKS
     starts = (block * (len(text) - size) // (BLOCKS - 1) for block in range(BLOCKS))
     return "\n".join(text[start : start + size] for start in starts)

@@ -13,6 +13,8 @@ MATHS_WORDS = 2
 """A maths span with this many words of at least three letters outside commands is prose."""
 WORDS_PER_SIGN = 5
 """Code has at least one sign such as `=` or `(` for this many words; a block with fewer is prose."""
+LONGEST_MATHS = 5000
+"""Characters; a longer span is no formula."""
 INLINE_WORDS = 3
 """Back-ticks around fewer words than this are code, whatever the signs."""
 TAG_WORDS = 4
@@ -26,12 +28,14 @@ _NAMED_COMMANDS = frozenset(f"\\{name}" for name in _NAME_NAMES.split())
 """Commands whose argument is a name, not language."""
 
 _PIECE = re.compile(r"\\[A-Za-z]+\*?|\\.|[{}]|[^\\{}]+|\\", re.DOTALL)
-_LONG_WORD = re.compile(r"[^\W\d_]{3,}")
+_MARKS = "\u0300-\u036f\u0981-\u0983\u09bc-\u09cd\u09d7\u0c00-\u0c04\u0c3c-\u0c56\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
+_LONG_WORD = re.compile(rf"(?:[^\W\d_]|[{_MARKS}]){{3,}}")
 _SPACELESS = re.compile(r"[\u0e01-\u0e46\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff]{3}")
-_WORD = re.compile(r"[^\W\d_]{2,}")
+_WORD = re.compile(rf"(?:[^\W\d_]|[{_MARKS}]){{2,}}")
 _SIGN = re.compile(r"[=(){}\[\];<>+*/|&%_]")
 _ADDRESS = re.compile(r"(?:https?://|www\.)[!-;=?-~]{1,150}")
 _MAIL = re.compile(r"(?<![\w.+-])[A-Za-z0-9.+-]{1,64}@[A-Za-z0-9.-]{1,100}")
+_ENTITY = re.compile(r"&[A-Za-z]{2,8};")
 _TAG = re.compile(r"<[/!]?[A-Za-z][^<>\n]{0,200}>")
 _ATTRIBUTE = re.compile(r"[\w:-]{1,40}\s?=")
 _OPENER = re.compile(r"\$\$?|\\[(\[]|\\begin\{([A-Za-z]{1,20}\*?)\}")
@@ -49,6 +53,8 @@ def language_only(text: str) -> str:
         text = "".join(_without_maths(text))
     if "://" in text or "www." in text:
         text = _ADDRESS.sub(" ", text)
+    if "&" in text:
+        text = _ENTITY.sub(" ", text)
     if "@" in text:
         text = _MAIL.sub(" ", text)
     if "<" in text:
@@ -96,12 +102,13 @@ def _tag(match: re.Match[str]) -> str:
 
 def _without_maths(text: str) -> Iterator[str]:
     position = done = 0
+    nearest: dict[str, int] = {}
     while opener := _OPENER.search(text, position):
         start, end = opener.span()
         if start and text[start - 1] == "\\":  # `\$` is a dollar, `\\[2pt]` a line break
             position = end
             continue
-        stop = _end_of_maths(text, opener)
+        stop = _end_of_maths(text, opener, nearest)
         if stop is None:
             position = end
             continue
@@ -116,18 +123,24 @@ def _without_maths(text: str) -> Iterator[str]:
     yield _commands_removed(text[done:])
 
 
-def _end_of_maths(text: str, opener: re.Match[str]) -> tuple[int, int] | None:
-    """Where the maths that `opener` begins ends, and where the text goes on; None when it does not end."""
+def _end_of_maths(text: str, opener: re.Match[str], nearest: dict[str, int]) -> tuple[int, int] | None:
+    """Where the maths that `opener` begins ends, and where the text goes on; None when it does not end.
+
+    `nearest` keeps the place of each closer found so far, so that many openers do not search the same text.
+    """
     name = opener.group(1)
     if name in _PROSE_ENVIRONMENTS:
         return None
     closer = f"\\end{{{name}}}" if name else _CLOSERS[opener.group()]
-    # A span longer than this is no formula; the limit also keeps unclosed openers from searching the whole text.
-    limit = opener.end() + 5000
-    found = text.find(closer, opener.end(), limit)
-    if found < 0:
+    limit = opener.end() + LONGEST_MATHS
+    if nearest.get(closer, -1) < opener.end():
+        found = text.find(closer, opener.end(), limit)
+        nearest[closer] = found if found >= 0 else limit
+    found = nearest[closer]
+    if found >= limit or not text.startswith(closer, found):
         return None
-    if closer == "$" and "\n\n" in text[opener.end() : found]:
+    # Two prices, as in `from $5 to $9`: no formula is followed by a digit, and none spans a paragraph.
+    if closer == "$" and (text[found + 1 : found + 2].isdigit() or "\n\n" in text[opener.end() : found]):
         return None
     return found, found + len(closer)
 

@@ -6,25 +6,47 @@ import functools
 from collections.abc import Sequence
 from itertools import groupby
 
+import numpy as np
+
 from grpo.rewards.language.han import han_languages
 from grpo.rewards.language.lexicon import lexicon_masks
-from grpo.rewards.language.model import word_scorer
+from grpo.rewards.language.model import Floats, word_scorer
 from grpo.rewards.language.viterbi import best_path
 from grpo.rewards.language.words import Gap, Word
 
-LATIN = ("en", "de", "es", "fr", "sw")
-BY_SCRIPT = {"cyrillic": "ru", "hangul": "ko", "thai": "th", "bengali": "bn", "telugu": "te", "kana": "ja"}
-LANGUAGES = tuple(sorted({*LATIN, *BY_SCRIPT.values(), "zh"}))
+MAIN = ("en", "de", "es", "fr", "sw", "ru", "ar", "fa", "ur", "hi", "mr", "ne")
+"""The languages to which the model need not be partial, see `HANDICAP`."""
+BY_MODEL = {
+    "latin": ("en", "de", "es", "fr", "sw", "it", "pt", "nl", "pl", "tr", "vi", "id", "sv", "ro"),
+    "cyrillic": ("ru", "uk", "bg"),
+    "arabic": ("ar", "fa", "ur"),
+    "devanagari": ("hi", "mr", "ne"),
+}
+BY_SCRIPT = {
+    "hangul": "ko",
+    "thai": "th",
+    "bengali": "bn",
+    "telugu": "te",
+    "kana": "ja",
+    "greek": "el",
+    "hebrew": "he",
+}
+LANGUAGES = tuple(sorted({*(name for names in BY_MODEL.values() for name in names), *BY_SCRIPT.values(), "zh"}))
 UNKNOWN = "und"
 
-EMISSION_SCALE = 1.0
-EMISSION_RANGE = 8.0
+HANDICAP = 2.0
+"""Nats a word by which the model must prefer a language that is not in `MAIN`, so that they do not cost accuracy."""
+EMISSION_SCALE = 0.7
+EMISSION_RANGE = 12.0
 """Nats by which one word may speak against a language, so that an odd name does not outvote a sentence."""
-LEXICON_BONUS = 4.0
+LEXICON_BONUS = 5.0
+NAME_SCALE = 0.4
+"""What a word with a capital, which may be a name, says about the language."""
 NAME_RUN = 3
 """Longest run of names in Latin script within a text of another script, in words."""
 NAME_SHARE = 0.25
-"""Names beyond this share of a text's words are not names."""
+LEAST_NAMES = 4
+"""Names beyond this share of a text's words, and more than these, are not names."""
 _SYMBOL_NAMES = """sin cos tan cot sec log ln exp lim max min mod gcd lcm det deg
     km cm mm kg mg ml kmh mph hz pm am usd eur px"""
 SYMBOLS = frozenset(_SYMBOL_NAMES.split())
@@ -34,61 +56,77 @@ SYMBOLS = frozenset(_SYMBOL_NAMES.split())
 def tag(words: Sequence[Word]) -> list[str]:
     """The language of each word, `und` where it is in none of `LANGUAGES`."""
     tags: list[str | None] = [BY_SCRIPT.get(word.script, UNKNOWN) for word in words]
-    _tag_latin(words, tags)
+    for script, languages in BY_MODEL.items():
+        places = [index for index, word in enumerate(words) if word.script == script]
+        if places:
+            _tag_by_model(words, places, languages, tags)
     han_languages(words, tags)
     _tag_names(words, tags)
     return [language or UNKNOWN for language in tags]
 
 
-def _tag_latin(words: Sequence[Word], tags: list[str | None]) -> None:
-    places = [index for index, word in enumerate(words) if word.script == "latin"]
-    if not places:
-        return
-    texts = [words[index].text for index in places]
+def _tag_by_model(
+    words: Sequence[Word], places: Sequence[int], languages: tuple[str, ...], tags: list[str | None]
+) -> None:
+    """Set the tags at `places`, the words in one script."""
     gaps = [
-        Gap.SENTENCE if place and index - places[place - 1] > 1 else words[index].gap
-        for place, index in enumerate(places)
+        # Words in another script in between are as good as a sentence's end.
+        Gap.SENTENCE if number and index - places[number - 1] > 1 else words[index].gap
+        for number, index in enumerate(places)
     ]
-    path = best_path(_emissions(texts), gaps)
+    path = best_path(_emissions([words[index] for index in places], languages), gaps)
     for index, state in zip(places, path, strict=True):
-        tags[index] = LATIN[state]
+        tags[index] = languages[state]
 
 
-def _emissions(texts: Sequence[str]) -> list[list[float]]:
-    lowered = [text.lower() if text.isupper() else text for text in texts]
-    scores = word_scorer(LATIN).scores(lowered) * EMISSION_SCALE
+def _emissions(words: Sequence[Word], languages: tuple[str, ...]) -> list[list[float]]:
+    """(N words, L languages) what each word says about its language, nats."""
+    texts = [word.text.lower() if word.text.isupper() else word.text for word in words]
+    scores = word_scorer(languages).scores(texts) * EMISSION_SCALE
     scores -= scores.max(axis=1, keepdims=True)
-    rows: list[list[float]] = scores.clip(-EMISSION_RANGE, 0.0).tolist()
-    masks = _masks()
-    for index, text in enumerate(lowered):
-        mask = masks.get(text) or masks.get(text.lower())
-        if mask:
-            rows[index] = [score + LEXICON_BONUS * common for score, common in zip(rows[index], mask, strict=True)]
+    scores = scores.clip(-EMISSION_RANGE, 0.0)
+    masks = _masks(languages)
+    for index, text in enumerate(texts):
+        mask = masks.get(text)
+        if mask is None:
+            mask = masks.get(text.lower())
+        if mask is not None:
+            scores[index] += mask
+        elif _symbol_like(words[index]):
+            scores[index] = 0.0
+        elif text[0].isupper():
+            scores[index] *= NAME_SCALE
+    scores -= np.asarray([0.0 if language in MAIN else HANDICAP for language in languages], dtype=np.float32)
+    rows: list[list[float]] = scores.tolist()
     return rows
 
 
 @functools.cache
-def _masks() -> dict[str, tuple[float, ...]]:
-    return lexicon_masks(LATIN)
+def _masks(languages: tuple[str, ...]) -> dict[str, Floats]:
+    """Word to what being common in some of the languages adds to its scores."""
+    return {word: np.asarray(mask, dtype=np.float32) * LEXICON_BONUS for word, mask in lexicon_masks(languages).items()}
 
 
 def _tag_names(words: Sequence[Word], tags: list[str | None]) -> None:
     """Give names and symbols in Latin script within another script the language around them."""
-    budget = NAME_SHARE * sum(word.weight for word in words)
+    budget = max(LEAST_NAMES, NAME_SHARE * sum(word.weight for word in words))
     for latin, group in groupby(range(len(words)), key=lambda index: words[index].script == "latin"):
         run = list(group)
-        if not latin or len(run) > NAME_RUN or len(run) > budget or not all(_name_like(words[i]) for i in run):
+        if not latin or len(run) > NAME_RUN:
             continue
+        names = sum(not _symbol_like(words[index]) for index in run)
         before, after = run[0] - 1, run[-1] + 1
         near = tags[before] if before >= 0 else tags[after] if after < len(words) else None
-        if near is None:
+        if near is None or names > budget or not all(_name_like(words[index]) for index in run):
             continue
-        budget -= len(run)
+        budget -= names
         for index in run:
             tags[index] = near
 
 
+def _symbol_like(word: Word) -> bool:
+    return word.code or word.text.lower() in SYMBOLS
+
+
 def _name_like(word: Word) -> bool:
-    if word.code or word.text.lower() in SYMBOLS:
-        return True
-    return word.text[0].isupper() and word.text.lower() not in _masks()
+    return _symbol_like(word) or (word.text[0].isupper() and word.text.lower() not in _masks(BY_MODEL["latin"]))

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from grpo.rewards.language.words import Gap
 
-SWITCH_COST = {Gap.NONE: 9.0, Gap.CLAUSE: 5.0, Gap.SENTENCE: 2.0}
+SWITCH_COST = {Gap.NONE: 5.0, Gap.CLAUSE: 3.5, Gap.SENTENCE: 2.0}
 """Nats that a change of language costs, by what stands between two words."""
+RARITY_SCALE = 1.5
+RARITY_FLOOR = 0.05
+"""A change to a language that has a share p of the text costs `-RARITY_SCALE * log(p + RARITY_FLOOR)` nats more."""
 
 
 def best_path(scores: Sequence[Sequence[float]], gaps: Sequence[Gap]) -> list[int]:
     """Index of the language of each word.
+
+    A first pass, to which all languages are alike, finds the share of each in the text; in the second a language is
+    the harder to change to the rarer it is, so that a name does not bring in a language of its own. A language that the
+    first pass does not find is left out of the second.
 
     Args:
         scores: (N words, L languages) log-likelihoods.
@@ -19,14 +27,31 @@ def best_path(scores: Sequence[Sequence[float]], gaps: Sequence[Gap]) -> list[in
     """
     if not scores:
         return []
-    states = range(len(scores[0]))
-    best = list(scores[0])
+    first = _best_path(scores, gaps, [0.0] * len(scores[0]))
+    present = sorted(set(first))
+    if len(present) == 1:
+        return first
+    entry_costs = [-RARITY_SCALE * math.log(first.count(state) / len(first) + RARITY_FLOOR) for state in present]
+    second = _best_path([[row[state] for state in present] for row in scores], gaps, entry_costs)
+    return [present[state] for state in second]
+
+
+def _best_path(scores: Sequence[Sequence[float]], gaps: Sequence[Gap], entry_costs: Sequence[float]) -> list[int]:
+    states = range(len(entry_costs))
+    best = [score - cost for score, cost in zip(scores[0], entry_costs, strict=True)]
     came_from: list[list[int]] = []
     for row, gap in zip(scores[1:], gaps[1:], strict=True):
         leader = max(states, key=best.__getitem__)
-        floor = best[leader] - SWITCH_COST[gap]
-        came_from.append([state if best[state] >= floor else leader for state in states])
-        best = [max(best[state], floor) + row[state] for state in states]
+        entry = best[leader] - SWITCH_COST[gap]
+        sources: list[int] = []
+        for state in states:
+            if best[state] >= entry - entry_costs[state]:
+                sources.append(state)
+            else:
+                sources.append(leader)
+                best[state] = entry - entry_costs[state]
+            best[state] += row[state]
+        came_from.append(sources)
     state = max(states, key=best.__getitem__)
     path = [state]
     for sources in reversed(came_from):

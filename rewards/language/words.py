@@ -18,14 +18,18 @@ _PATTERN = re.compile(
     r"|(?P<kana>[\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9d]+)"
     r"|(?P<thai>[\u0e01-\u0e3a\u0e40-\u0e4e]+)"
     r"|(?P<cyrillic>[\u0400-\u0481\u048a-\u052f\u1c80-\u1c88\u2de0-\u2dff\ua640-\ua69f][\u0300-\u036f\u0400-\u052f\ua640-\ua69f]*)"
+    r"|(?P<arabic>[\u0620-\u065f\u066e-\u06d3\u06d5-\u06dc\u06df-\u06e8\u06ea-\u06ef\u06fa-\u06ff\u200c]+)"
+    r"|(?P<devanagari>[\u0900-\u0963\u0971-\u097f\u200c\u200d]+)"
+    r"|(?P<greek>[\u0370-\u03ff\u1f00-\u1fff\u0300-\u036f]+)"
+    r"|(?P<hebrew>[\u05b0-\u05c7\u05d0-\u05ea]+)"
     r"|(?P<hangul>[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]+)"
     r"|(?P<bengali>[\u0980-\u09e3\u09f0\u09f1\u09fc\u09fe\u200c\u200d]+)"
     r"|(?P<telugu>[\u0c00-\u0c63\u200c\u200d]+)"
     r"|(?P<other>[^\W\d_]+)"
 )
 _THAI_MARK = re.compile(r"[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]")
-_SENTENCE = frozenset(".!?。！？।॥…\n")
-_CLAUSE = frozenset(',;:，；：、—–()（）[]"“”«»„「」『』|')
+_SENTENCE = frozenset(".!?。！？।॥؟۔…\n")
+_CLAUSE = frozenset('،؛,;:，；：、—–()（）[]"“”«»„「」『』|')
 
 
 class Gap(IntEnum):
@@ -46,6 +50,8 @@ class Word:
     """In words."""
     gap: Gap
     """The strongest boundary since the word before."""
+    touches: bool
+    """Nothing stands between this word and the one before it."""
     code: bool
     """Part of an identifier such as `total_price`, or stuck to a digit (`5km`, `x1`)."""
 
@@ -60,7 +66,8 @@ def words_of(text: str) -> list[Word]:
         if weight == 0.0:
             continue
         start, end = match.span()
-        words.append(Word(run, script, weight, _gap(text[gap_from:start]), _in_code(text, start, end)))
+        touches = bool(words) and start == gap_from
+        words.append(Word(run, script, weight, _gap(text[gap_from:start]), touches, _in_code(text, start, end)))
         gap_from = end
     return words
 

@@ -151,7 +151,7 @@ def test_settings_of_the_wrong_type_are_refused(reward: type[TagCount]) -> None:
 )
 def test_a_megabyte_takes_less_than_a_second(piece: str) -> None:
     text = piece * (1_000_000 // len(piece))
-    start = time.perf_counter()
+    start = time.process_time()
     for reward in (TagCount(), ThinkFormat(), BoxedAnswer(), think_answer_format):
         reward([text])
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0

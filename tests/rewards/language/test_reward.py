@@ -47,7 +47,7 @@ def test_the_prompt_decides_otherwise() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"target": "xx"}, "'xx' is not supported; choose one of bn, de, en"),
+        ({"target": "xx"}, "'xx' is not supported; choose one of ar, bg, bn, de"),
         ({"target": "es", "column": "language"}, "not both"),
         ({"column": ""}, "column ''"),
         ({"min_words": 0.5}, "min_words 0.5"),

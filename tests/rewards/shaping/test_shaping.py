@@ -108,7 +108,7 @@ class TestCosineLength:
 
 def test_a_million_tokens_take_less_than_a_second() -> None:
     ids = [[(i * i) % 977 for i in range(1_000_000)]]
-    start = time.perf_counter()
+    start = time.process_time()
     RepetitionPenalty()(ids)
     SoftOverlongPunishment()(ids)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
