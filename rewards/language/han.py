@@ -1,9 +1,9 @@
 """Chinese or Japanese: the language of runs of Han letters.
 
-Both write Han, only Japanese writes kana, so the kana nearby decide. A run that touches kana, or stands in one clause
-with them, is Japanese, and so is a short clause of Han alone beside a clause with kana; unless the run has letters that
-Japanese does not use or words of Chinese grammar. Han far from any kana counts as Chinese: a Japanese text without kana
-cannot be told from a Chinese one that avoids all simplified letters.
+Both write Han, only Japanese writes kana, so the kana nearby decide. A run in one clause with kana is Japanese, and so
+is a clause of Han alone beside a clause with kana; unless the run has letters that Japanese does not use, or the model
+finds it much more Chinese than a Japanese compound can be. Han far from any kana counts as Chinese: a Japanese text
+without kana is not told from a Chinese one.
 """
 
 from __future__ import annotations
@@ -11,21 +11,20 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
+from grpo.rewards.language.model import word_scorer
 from grpo.rewards.language.words import Gap, Word
 
 CHINESE, JAPANESE = "zh", "ja"
-LONGEST_KANALESS = 9
-"""Letters; Japanese seldom writes more Han than this without a kana."""
 
-_CHINESE_LETTERS = frozenset("你您吗呢吧把那哪它谁她没么很这个们從嗎沒們這說還讓咱啊哦嗯")
-"""Grammar of Chinese that Japanese does not write in Han, traditional forms too."""
-_LETTERS_OF_CLAUSES = frozenset("我是也就從后")
-"""Grammar of Chinese that Japanese writes inside compounds: it decides only where there is no kana beside it."""
-_CHINESE_WORDS = (
-    *("所以", "因为", "因為", "然后", "然後", "最后", "但是", "如果", "首先", "其中", "可以", "需要", "不是", "就是"),
-    *("等于", "等於", "根据", "因此", "于是", "於是", "而且", "或者", "虽然", "雖然", "已经", "已經", "一共", "应该"),
-    *("應該", "得到", "知道", "我是", "我在", "我要", "我想", "不能", "不会", "不會", "这样", "那么", "多少", "问题"),
-)
+_GRAMMAR = frozenset("你您吗呢吧把那哪它谁她没么很这个们嗎沒們這說還讓咱啊嗯")
+"""Letters of Chinese grammar that Japanese does not write in Han, traditional forms too."""
+NATS_PER_LETTER = 2.6
+NATS_PER_LETTER_BESIDE_KANA = 4.0
+NATS = 4.0
+"""A run of n letters is Chinese where the model prefers that by more than `NATS + n * NATS_PER_LETTER`; Japanese runs,
+of which it expects kana, come close to that. Beside kana it must be surer."""
+SHORTEST_BESIDE_KANA = 5
+"""Letters; a shorter run beside kana is a Japanese word or number."""
 
 
 def han_languages(words: Sequence[Word], tags: list[str | None]) -> None:
@@ -36,24 +35,30 @@ def han_languages(words: Sequence[Word], tags: list[str | None]) -> None:
     with_kana = [any(words[index].script == "kana" for index in clause) for clause in clauses]
     for number, clause in enumerate(clauses):
         runs = [index for index in clause if words[index].script == "han"]
-        chinese = {index: _is_chinese(words[index].text, with_kana[number]) for index in runs}
-        near = any(with_kana[n] for n in (number - 1, number + 1) if 0 <= n < len(clauses))
+        near = any(with_kana[max(0, number - 1) : number + 2])
+        if not near:
+            chinese = dict.fromkeys(runs, True)
+        else:
+            chinese = _chinese([words[index].text for index in runs], runs, with_kana[number])
         for index in runs:
             if with_kana[number]:
                 japanese = not chinese[index] and (not any(chinese.values()) or _touches_kana(words, index))
             else:
-                japanese = near and not any(chinese.values())
+                japanese = not any(chinese.values())
             tags[index] = JAPANESE if japanese else CHINESE
 
 
-def _is_chinese(run: str, kana_in_clause: bool) -> bool:
-    if not _japanese_letters().issuperset(run) or not _CHINESE_LETTERS.isdisjoint(run):
-        return True
-    if len(run) >= 4 and any(word in run for word in _CHINESE_WORDS):
-        return True
-    if kana_in_clause:
-        return False
-    return len(run) > LONGEST_KANALESS or not _LETTERS_OF_CLAUSES.isdisjoint(run) or run in _CHINESE_WORDS
+def _chinese(runs: Sequence[str], places: Sequence[int], beside_kana: bool) -> dict[int, bool]:
+    """Place to whether the run there cannot be Japanese."""
+    scores = word_scorer((CHINESE, JAPANESE)).scores(runs)
+    per_letter = NATS_PER_LETTER_BESIDE_KANA if beside_kana else NATS_PER_LETTER
+    shortest = SHORTEST_BESIDE_KANA if beside_kana else 1
+    return {
+        place: not _japanese_letters().issuperset(run)
+        or not _GRAMMAR.isdisjoint(run)
+        or (len(run) >= shortest and float(score[0] - score[1]) > NATS + per_letter * len(run))
+        for place, run, score in zip(places, runs, scores, strict=True)
+    }
 
 
 def _touches_kana(words: Sequence[Word], index: int) -> bool:

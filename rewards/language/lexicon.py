@@ -8,7 +8,7 @@ from __future__ import annotations
 
 COMMON = {
     "en": """
-        the of and to in is that it for was on are as with his they at be this have from or had by but not
+        the die of and to in is that it for was on are as with his they at be this have from or had by but not
         what all were we when your can said there use an each which she do how their if will up other about
         out many then them these so some her would make like him into time has look two more go see no way
         could my than been who its now did get may you he me our us one three four five six seven eight nine

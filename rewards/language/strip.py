@@ -15,8 +15,8 @@ WORDS_PER_SIGN = 5
 """Code has at least one sign such as `=` or `(` for this many words; a block with fewer is prose."""
 LONGEST_MATHS = 5000
 """Characters; a longer span is no formula."""
-INLINE_WORDS = 3
-"""Back-ticks around fewer words than this are code, whatever the signs."""
+PROSE_WORDS = 5
+"""Fewer words than this between back-ticks or fences are code (`import math as m`), whatever the signs."""
 TAG_WORDS = 4
 """A tag with this many words beside attribute names is prose."""
 
@@ -33,6 +33,7 @@ _LONG_WORD = re.compile(rf"(?:[^\W\d_]|[{_MARKS}]){{3,}}")
 _SPACELESS = re.compile(r"[\u0e01-\u0e46\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff]{3}")
 _WORD = re.compile(rf"(?:[^\W\d_]|[{_MARKS}]){{2,}}")
 _SIGN = re.compile(r"[=(){}\[\];<>+*/|&%_]")
+_INLINE = re.compile(r"`[^`\n]{1,300}`")
 _ADDRESS = re.compile(r"(?:https?://|www\.)[!-;=?-~]{1,150}")
 _MAIL = re.compile(r"(?<![\w.+-])[A-Za-z0-9.+-]{1,64}@[A-Za-z0-9.-]{1,100}")
 _ENTITY = re.compile(r"&[A-Za-z]{2,8};")
@@ -46,9 +47,11 @@ _PROSE_ENVIRONMENTS = frozenset({"document", "center", "itemize", "enumerate", "
 def language_only(text: str) -> str:
     """`text` without LaTeX, code, addresses and tags; each removed part leaves white space. Linear in its length."""
     if "```" in text:
-        text = _without_delimited(text, "```", _fenced)
+        text = _without_fences(text)
+    if "[asy]" in text:
+        text = _without_drawings(text)
     if "`" in text:
-        text = _without_delimited(text, "`", _inline)
+        text = _INLINE.sub(_inline, text)
     if "$" in text or "\\" in text:
         text = "".join(_without_maths(text))
     if "://" in text or "www." in text:
@@ -62,13 +65,19 @@ def language_only(text: str) -> str:
     return text
 
 
-def _without_delimited(text: str, mark: str, replace: object) -> str:
-    """Replace what stands between two `mark`s; an unclosed fence reaches to the end, an unclosed back-tick nowhere."""
-    parts = text.split(mark)
-    if len(parts) % 2 == 0:
-        parts = [*parts, ""] if mark == "```" else [*parts[:-2], parts[-2] + " " + parts[-1]]
-    assert callable(replace)
-    return " ".join(replace(part) if index % 2 else part for index, part in enumerate(parts))
+def _without_fences(text: str) -> str:
+    # Between two fences stands code; an unclosed one reaches to the end.
+    return " ".join(_fenced(part) if index % 2 else part for index, part in enumerate(text.split("```")))
+
+
+def _without_drawings(text: str) -> str:
+    # Asymptote code between `[asy]` and `[/asy]`, as in the MATH data set.
+    first, *rest = text.split("[asy]")
+    kept = [first]
+    for part in rest:
+        drawing, closer, after = part.partition("[/asy]")
+        kept.append(after if closer and _is_code(drawing) else part)
+    return "\n".join(kept)
 
 
 def _fenced(block: str) -> str:
@@ -78,14 +87,13 @@ def _fenced(block: str) -> str:
     return "\n" if _is_code(content) else f"\n{content}\n"
 
 
-def _inline(span: str) -> str:
-    if "\n\n" in span:
-        return f" {span} "  # two stray back-ticks
-    return " " if _size(span) < INLINE_WORDS or _is_code(span) else f" {span} "
+def _inline(match: re.Match[str]) -> str:
+    return " " if _is_code(match.group()) else f" {match.group()[1:-1]} "
 
 
 def _is_code(text: str) -> bool:
-    return len(_SIGN.findall(text)) * WORDS_PER_SIGN >= _size(text)
+    size = _size(text)
+    return size < PROSE_WORDS or len(_SIGN.findall(text)) * WORDS_PER_SIGN >= size
 
 
 def _size(text: str) -> int:

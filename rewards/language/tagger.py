@@ -37,11 +37,13 @@ UNKNOWN = "und"
 HANDICAP = 2.0
 """Nats a word by which the model must prefer a language that is not in `MAIN`, so that they do not cost accuracy."""
 EMISSION_SCALE = 0.7
-EMISSION_RANGE = 12.0
+EMISSION_RANGE = 16.0
 """Nats by which one word may speak against a language, so that an odd name does not outvote a sentence."""
 LEXICON_BONUS = 5.0
 NAME_SCALE = 0.4
 """What a word with a capital, which may be a name, says about the language."""
+LONGEST_LABEL = 4
+"""Letters of a word in capitals, such as a triangle's name, that says nothing about the language."""
 NAME_RUN = 3
 """Longest run of names in Latin script within a text of another script, in words."""
 NAME_SHARE = 0.25
@@ -92,7 +94,7 @@ def _emissions(words: Sequence[Word], languages: tuple[str, ...]) -> list[list[f
             mask = masks.get(text.lower())
         if mask is not None:
             scores[index] += mask
-        elif _symbol_like(words[index]):
+        elif _symbol_like(words[index]) or (len(text) <= LONGEST_LABEL and words[index].text.isupper()):
             scores[index] = 0.0
         elif text[0].isupper():
             scores[index] *= NAME_SCALE

@@ -23,6 +23,9 @@ CODE = (
 NUMBERS = ("12 + 3 = 15", "x = 5", "(3.14)", "42%", "7/8", "1,250", "a < b")
 
 
+NAMES = ("Janet", "Wendi Smith", "AB", "5 km", "3kg", "Toulouse", "Kylar", "(Kim)", "12 cm", "Euler")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mixture:
     text: str
@@ -34,6 +37,11 @@ class Mixture:
 @cache
 def paragraphs(part: str) -> list[dict[str, Any]]:
     return json.loads((Path(__file__).parent / f"paragraphs_{part}.json").read_text(encoding="utf-8"))
+
+
+@cache
+def asides() -> dict[str, list[str]]:
+    return json.loads((Path(__file__).parent / "asides.json").read_text(encoding="utf-8"))
 
 
 def weight(text: str) -> float:
@@ -87,7 +95,7 @@ def _words(sentence: str, language: str, rng: random.Random, count: int) -> str:
 
 
 def make(part: str, seed: int, languages: tuple[str, ...]) -> list[Mixture]:
-    """Mixtures of every construction for every pair of languages, a few of each."""
+    """A mixture of every construction for every language with up to five others."""
     rng = random.Random(seed)
     made: list[Mixture] = []
     for first in languages:
@@ -104,6 +112,9 @@ def make(part: str, seed: int, languages: tuple[str, ...]) -> list[Mixture]:
                 _foreign(one, two, first, second, first, rng, 1),
                 _foreign(one, two, first, second, first, rng, 3),
                 _noisy(one, two, first, second, target, rng),
+                _asides(one, first, second, target, rng),
+                _switching(one, two, first, second, target, rng),
+                _names(one, two, first, second, target, rng),
             ]
     return made
 
@@ -142,6 +153,34 @@ def _foreign(one: list[str], two: list[str], a: str, b: str, target: str, rng: r
         glue = "" if a in SPACELESS and a != "th" else " "
         pieces += [(a, glue.join(parts[:cut])), (b, _words(two[index], b, rng, count)), (a, glue.join(parts[cut:]))]
     return _mixture([p for p in pieces if p[1]], target, f"{count} foreign words")
+
+
+def _asides(one: list[str], a: str, b: str, target: str, rng: random.Random) -> Mixture:
+    """Remarks of two to five words in the other language between the sentences."""
+    pieces = [
+        piece for s in one for piece in ((a, s), (b, rng.choice(asides()[b]))) if piece[0] == a or rng.random() < 0.5
+    ]
+    return _mixture(pieces, target, "asides")
+
+
+def _switching(one: list[str], two: list[str], a: str, b: str, target: str, rng: random.Random) -> Mixture:
+    """A change of language every four to nine words, without punctuation."""
+    pieces = [
+        (language, _words(sentence, language, rng, rng.randrange(4, 10)))
+        for s, t in zip(one, two, strict=True)
+        for language, sentence in ((a, s), (b, t))
+    ]
+    return _mixture(pieces, target, "switching")
+
+
+def _names(one: list[str], two: list[str], a: str, b: str, target: str, rng: random.Random) -> Mixture:
+    """Names and units inside the sentences, which count for neither language in the expected share."""
+    pieces: list[tuple[str, str]] = []
+    for s, t in zip(one, two, strict=True):
+        language, sentence = (a, s) if rng.random() < 0.7 else (b, t)
+        head, comma, tail = sentence.partition("，" if language == "zh" else "、" if language == "ja" else " ")
+        pieces += [(language, head + comma.strip()), ("", rng.choice(NAMES)), (language, tail)]
+    return _mixture([p for p in pieces if p[0] and p[1]], target, "with names and units", joined(pieces))
 
 
 def _noisy(one: list[str], two: list[str], a: str, b: str, target: str, rng: random.Random) -> Mixture:

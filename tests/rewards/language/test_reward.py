@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from grpo.rewards.call import CallRequest, Signature, invoke
 from grpo.rewards.language import LanguageConsistency
+from grpo.rewards.registry import resolve
 
 ES = "Primero necesito saber cuántas bolsas lleva a casa, así que divido doce entre cuatro."
 ES_2 = "Ayer por la noche llovía tanto que nadie quería salir de casa."
@@ -130,3 +134,22 @@ class TestRepetition:
 
     def test_repeating_the_wrong_language_wins_nothing_either(self) -> None:
         assert score(thought(f"{ES} " + f"{EN} " * 9)) == pytest.approx(13 / (13 + 9 * 15))
+
+
+def test_it_is_called_like_any_reward_function() -> None:
+    reward = resolve("grpo.rewards.language.LanguageConsistency")
+    columns = {"prompts": [ES, ES], "completions": [thought(ES_2), thought(EN)], "completion_ids": [[1], [2]]}
+    result = invoke(
+        reward, Signature.of(reward), CallRequest(columns=columns | {"answer": ["3", "3"]}, count=2, step=1)
+    )
+    assert [outcome.value for outcome in result.outcomes] == [1.0, 0.0]
+    assert result.metrics == (("language/share", 0.5),)
+
+
+@pytest.mark.parametrize("sentence", [ES, "首先我需要知道她带回家多少袋。", "$a$ ", "<think>"])
+def test_a_megabyte_takes_less_than_a_second(sentence: str) -> None:
+    score(thought(ES))  # loads the model
+    text = thought(sentence * (1_000_000 // len(sentence)))
+    start = time.process_time()
+    score(text)
+    assert time.process_time() - start < 1.0

@@ -43,7 +43,7 @@ def test_mean_absolute_error_on_held_out_mixtures() -> None:
         errors[mixture.construction].append(abs(target_share(mixture.text, mixture.target) - mixture.share))
     means = {construction: sum(values) / len(values) for construction, values in errors.items()}
     everything = [error for values in errors.values() for error in values]
-    assert len(everything) == 420
+    assert len(everything) == 600
     assert sum(everything) / len(everything) < 0.003, means
     assert max(means.values()) < 0.01, means
 
@@ -188,6 +188,15 @@ class TestHan:
         assert target_share(f"{chinese}。{japanese}。", "zh") == pytest.approx(share)
         assert target_share(f"{japanese}，{chinese}。", "zh") == pytest.approx(share)
 
+    def test_numbers_with_counters_beside_kana(self) -> None:
+        assert (
+            target_share("袋の中に赤い玉が三個と青い玉が五個あります。残りの七個のうち赤い玉は二個です。", "ja") == 1.0
+        )
+
+    def test_a_chinese_clause_within_a_japanese_sentence(self) -> None:
+        text = "二つの解の積は負なので、老狗在桌子底下睡着了。"
+        assert target_share(text, "zh") == pytest.approx(10 * 0.6 / (10 * 0.6 + 4 * 0.6 + 7 * 0.4))
+
     def test_han_without_kana_counts_as_chinese(self) -> None:
         assert target_share("東京都知事選挙", "zh") == 1.0
         assert target_share("東京都知事選挙、これは例です。", "ja") == 1.0
@@ -199,6 +208,10 @@ def test_the_same_text_gives_the_same_share_in_any_order() -> None:
     assert [target_share(text, "es") for text in reversed(texts)] == forwards[::-1]
 
 
+def test_text_that_is_no_valid_unicode() -> None:
+    assert target_share("\ud800 the answer is five \udfff\x00", "en") == 1.0
+
+
 @given(st.text(max_size=200))
 @settings(max_examples=100, deadline=None)
 def test_any_text_has_a_share(text: str) -> None:
@@ -206,11 +219,7 @@ def test_any_text_has_a_share(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece",
-    [
-        *(EN, f"{EN} {ES} ", ZH, "a ", "ab ", "の的", "$", "$a$ ", "\\(", "\\text{", "\\begin{a}"),
-        *("<a", "`", "```\n", "@a", "_a", "www.", "&amp"),
-    ],
+    "piece", [f"{EN} {ES} ", "ab ", "の的", "$a$ ", "\\(", "\\text{", "\\begin{a}", "<a", "`", "_a"]
 )
 def test_a_megabyte_takes_less_than_a_second(piece: str) -> None:
     target_share(EN, "en")  # loads the model
