@@ -121,6 +121,8 @@ def test_think_format_where_the_prompt_opened_the_reasoning() -> None:
         (r"<think>a</think>\boxed{\boxed{}}", 0.0),
         (r"<think>a</think>\boxed{\boxed{3}}", 1.0),
         (r"<think>a</think>\boxed{7", 0.0),
+        (r"<think>a</think>\boxed{{}", 0.0),
+        (r"<think>a</think>\boxed{{ }}", 0.0),
         (r"<think>a</think>\boxed{\{7\}", 0.0),
         (r"<think>a</think>}\boxed{\{7\}}", 1.0),
         (r"<think>a</think>{7} \boxed 7", 0.0),

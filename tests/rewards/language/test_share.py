@@ -112,6 +112,9 @@ class TestNamesCodeAndFormulas:
     def test_a_text_of_names_is_no_text_in_the_target(self) -> None:
         shouted = "是 Wait Maybe Let Us Check Again 是 Because Nobody Reads Capitals 是 Until Everything Looks Like 是"
         assert target_share(shouted, "zh") < 0.2
+        # Four names are allowed: the first run, and none of the others. Of 12 + 4 * 0.6 words 3 + 2.4 count as Chinese.
+        runs = "是 Nobody Reads Capitals 是 Everything Looks Hidden 是 Answers Become Numbers 是 Whole Sentences Pass"
+        assert target_share(runs, "zh") == pytest.approx(5.4 / 14.4)
         assert target_share("所以 the answer is 五 because we add 三 and 二", "zh") == pytest.approx(0.3)
 
     @pytest.mark.parametrize(
@@ -153,6 +156,7 @@ class TestAbuse:
             "```%s```",
             "```\n# %s\n```",
             "```\n%s",
+            "```\n%s (x)\n```",
             "`%s`",
             "<note %s>",
             "<!-- %s -->",

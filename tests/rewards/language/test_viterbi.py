@@ -7,7 +7,7 @@ import pytest
 from grpo.rewards.language.viterbi import best_path
 from grpo.rewards.language.words import Gap
 
-A, B, EITHER = [0.0, -4.0], [-4.0, 0.0], [0.0, 0.0]
+A, B, EITHER, SURELY_B = [0.0, -4.0], [-4.0, 0.0], [0.0, 0.0], [-13.0, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,9 @@ A, B, EITHER = [0.0, -4.0], [-4.0, 0.0], [0.0, 0.0]
         ([A, B, A], "nnn", [0, 0, 0]),  # two changes cost 10, the word is worth 4
         ([A, A, A, B, B, B], "nnnnnn", [0, 0, 0, 1, 1, 1]),  # one change costs 5, three words are worth 12
         ([A, A, A, B, A, A], "nnnsnn", [0, 0, 0, 0, 0, 0]),
+        # 13 pays two changes within a clause, 10, and the rarity of one word in five, 2.1, but not of one in 22, 3.5.
+        ([A, A, SURELY_B, A, A], "nnnnn", [0, 0, 1, 0, 0]),
+        ([A] * 19 + [SURELY_B, A, A], "n" * 22, [0] * 22),
         ([A, A, A, B, B, A, A], "nnnsnsn", [0, 0, 0, 1, 1, 0, 0]),  # 2 + 2 against 8, and the rarity of B
     ],
 )
