@@ -12,7 +12,11 @@ from collections.abc import Iterator
 MATHS_WORDS = 2
 """A maths span with this many words of at least three letters outside commands is prose."""
 WORDS_PER_SIGN = 5
-"""Code has at least one sign such as `=` or `(` for this many words; a block with fewer is prose."""
+"""Code has at least one sign such as `=` or `(` for this many words."""
+STATEMENT_WORDS = 8
+"""A line of code has so many signs, or is shorter than this and begins like a statement."""
+WORDS_PER_CODE_WORD = 6
+"""Code has at least one word in lines of code for this many words: the rest may be comments."""
 LONGEST_MATHS = 5000
 """Characters; a longer span is no formula."""
 PROSE_WORDS = 5
@@ -34,6 +38,9 @@ _SPACELESS = re.compile(r"[\u0e01-\u0e46\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff]
 _WORD = re.compile(rf"(?:[^\W\d_]|[{_MARKS}]){{2,}}")
 _SIGN = re.compile(r"[=(){}\[\];<>+*/|&%_]")
 _INLINE = re.compile(r"`[^`\n]{1,300}`")
+_STATEMENT = re.compile(
+    r"\s{0,40}(?:def|return|class|import|from|for|if|elif|else|while|try|print|let|const|var|int|SELECT|#include)\b"
+)
 _ADDRESS = re.compile(r"(?:https?://|www\.)[!-;=?-~]{1,150}")
 _MAIL = re.compile(r"(?<![\w.+-])[A-Za-z0-9.+-]{1,64}@[A-Za-z0-9.-]{1,100}")
 _ENTITY = re.compile(r"&[A-Za-z]{2,8};")
@@ -88,12 +95,19 @@ def _fenced(block: str) -> str:
 
 
 def _inline(match: re.Match[str]) -> str:
-    return " " if _is_code(match.group()) else f" {match.group()[1:-1]} "
+    span = match.group()[1:-1]
+    return " " if _is_code(span) else f" {span} "
 
 
 def _is_code(text: str) -> bool:
-    size = _size(text)
-    return size < PROSE_WORDS or len(_SIGN.findall(text)) * WORDS_PER_SIGN >= size
+    total = signs = code = 0
+    for line in text.splitlines():
+        size, signs_here = _size(line), len(_SIGN.findall(line))
+        total += size
+        signs += signs_here
+        if signs_here * WORDS_PER_SIGN >= size or (size <= STATEMENT_WORDS and _STATEMENT.match(line)):
+            code += size
+    return total < PROSE_WORDS or signs * WORDS_PER_SIGN >= total or code * WORDS_PER_CODE_WORD >= total
 
 
 def _size(text: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import unicodedata
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -36,6 +37,8 @@ UNKNOWN = "und"
 
 HANDICAP = 2.0
 """Nats a word by which the model must prefer a language that is not in `MAIN`, so that they do not cost accuracy."""
+MAX_LETTERS = 100
+"""More of a word is not normalised: composing a long row of accents takes quadratic time."""
 EMISSION_SCALE = 0.7
 EMISSION_RANGE = 16.0
 """Nats by which one word may speak against a language, so that an odd name does not outvote a sentence."""
@@ -83,7 +86,7 @@ def _tag_by_model(
 
 def _emissions(words: Sequence[Word], languages: tuple[str, ...]) -> list[list[float]]:
     """(N words, L languages) what each word says about its language, nats."""
-    texts = [word.text.lower() if word.text.isupper() else word.text for word in words]
+    texts = [_spelling(word.text) for word in words]
     scores = word_scorer(languages).scores(texts) * EMISSION_SCALE
     scores -= scores.max(axis=1, keepdims=True)
     scores = scores.clip(-EMISSION_RANGE, 0.0)
@@ -101,6 +104,13 @@ def _emissions(words: Sequence[Word], languages: tuple[str, ...]) -> list[list[f
     scores -= np.asarray([0.0 if language in MAIN else HANDICAP for language in languages], dtype=np.float32)
     rows: list[list[float]] = scores.tolist()
     return rows
+
+
+def _spelling(word: str) -> str:
+    """As the model and the lists spell it: accents composed, not all in capitals."""
+    if not word.isascii():
+        word = unicodedata.normalize("NFC", word[:MAX_LETTERS])
+    return word.lower() if word.isupper() else word
 
 
 @functools.cache

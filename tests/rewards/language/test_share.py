@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections import defaultdict
 
 import pytest
@@ -210,6 +211,11 @@ def test_the_same_text_gives_the_same_share_in_any_order() -> None:
     texts = [mixture.text for mixture in mixtures.make("tune", seed=3, languages=("en", "es", "zh", "ja"))]
     forwards = [target_share(text, "es") for text in texts]
     assert [target_share(text, "es") for text in reversed(texts)] == forwards[::-1]
+
+
+def test_accents_may_be_composed_or_not() -> None:
+    text = "così più città è già lì perché però"
+    assert target_share(unicodedata.normalize("NFD", text), "it") == target_share(text, "it") == 1.0
 
 
 def test_text_that_is_no_valid_unicode() -> None:
