@@ -1,4 +1,4 @@
-"""Which language each word of a text is in: by script, by model for Latin script, by neighbours for names."""
+"""Which language each word of a text is in: by script, by model where languages share one, by neighbours for names."""
 
 from __future__ import annotations
 
@@ -40,11 +40,13 @@ HANDICAP = 2.0
 MAX_LETTERS = 100
 """More of a word is not normalised: composing a long row of accents takes quadratic time."""
 EMISSION_SCALE = 0.7
+"""The model's features overlap, so that its log-probabilities say too much."""
 EMISSION_RANGE = 16.0
 """Nats by which one word may speak against a language, so that an odd name does not outvote a sentence."""
 LEXICON_BONUS = 5.0
+"""Nats for a word that is common in a language."""
 NAME_SCALE = 0.4
-"""What a word with a capital, which may be a name, says about the language."""
+"""A word with a capital may be a name, and says so much less about the language."""
 LONGEST_LABEL = 4
 """Letters of a word in capitals, such as a triangle's name, that says nothing about the language."""
 NAME_RUN = 3
@@ -126,7 +128,7 @@ def _tag_names(words: Sequence[Word], tags: list[str | None]) -> None:
         run = list(group)
         if not latin or len(run) > NAME_RUN:
             continue
-        names = sum(not _symbol_like(words[index]) for index in run)
+        names = sum(words[index].text.lower() not in SYMBOLS for index in run)
         before, after = run[0] - 1, run[-1] + 1
         near = tags[before] if before >= 0 else tags[after] if after < len(words) else None
         if near is None or names > budget or not all(_name_like(words[index]) for index in run):

@@ -1,4 +1,4 @@
-"""Cosine length reward (Demystifying Long Chain-of-Thought, arXiv 2502.03373, section 4.2 and appendix C.1)."""
+"""Cosine length reward (Demystifying Long Chain-of-Thought, arXiv 2502.03373, appendix C.1)."""
 
 from __future__ import annotations
 

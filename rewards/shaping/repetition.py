@@ -1,7 +1,8 @@
-"""Penalty for repeated n-grams of tokens (Demystifying Long Chain-of-Thought, arXiv 2502.03373, section 4.5)."""
+"""Penalty for repeated n-grams of tokens (Demystifying Long Chain-of-Thought, arXiv 2502.03373, appendix C.2)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ class RepetitionPenalty:
     def __init__(self, *, ngram_tokens: int = 20, max_penalty: float = -1.0) -> None:
         if not 1 <= ngram_tokens <= 1000:
             raise ValueError(f"ngram_tokens {ngram_tokens} must lie between 1 and 1000")
-        if not -1e6 <= max_penalty <= 0:
+        if not (math.isfinite(max_penalty) and max_penalty <= 0):
             raise ValueError(f"max_penalty {max_penalty} must be 0 or a finite negative number")
         self._n = ngram_tokens
         self._max_penalty = max_penalty
