@@ -161,10 +161,18 @@ def _end_of_maths(text: str, opener: re.Match[str], nearest: dict[str, int]) -> 
     found = nearest[closer]
     if found >= limit or not text.startswith(closer, found):
         return None
-    # Two prices, as in `from $5 to $9`: no formula is followed by a digit, and none spans a paragraph.
-    if closer == "$" and (text[found + 1 : found + 2].isdigit() or "\n\n" in text[opener.end() : found]):
+    if closer == "$" and not _pairs(text, opener.start(), found):
         return None
     return found, found + len(closer)
+
+
+def _pairs(text: str, first: int, second: int) -> bool:
+    """Whether two dollar signs can stand around a formula, rather than before two prices."""
+    if text[second + 1 : second + 2].isdigit():
+        return False  # `from $5 to $9`
+    if text[second - 1].isspace() and not text[first + 1].isspace():
+        return False  # `costs $5, so $x = 5$`
+    return "\n\n" not in text[first:second]
 
 
 def _maths(span: str) -> str | None:

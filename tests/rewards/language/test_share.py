@@ -116,7 +116,7 @@ class TestNamesCodeAndFormulas:
         # Four names are allowed: the first run, and none of the others. Of 12 + 4 * 0.6 words 3 + 2.4 count as Chinese.
         runs = "是 Nobody Reads Capitals 是 Everything Looks Hidden 是 Answers Become Numbers 是 Whole Sentences Pass"
         assert target_share(runs, "zh") == pytest.approx(5.4 / 14.4)
-        glued = "是 nobody1 reads2 digits3 是 everything4 looks5 hidden6 是 answers7 become8 numbers9 是 whole1 lines2 pass3"
+        glued = "是 nobody1 reads2 digits3 是 all4 looks5 hidden6 是 answers7 become8 numbers9 是 whole1 lines2 pass3"
         assert target_share(glued, "zh") == pytest.approx(5.4 / 14.4)
         assert target_share("所以 the answer is 五 because we add 三 and 二", "zh") == pytest.approx(0.3)
 

@@ -13,6 +13,7 @@ from grpo.rewards.language.strip import language_only
         (r"a $n \text{ bags}$ b", "a bags b"),
         (r"a \$5 b", "a 5 b"),
         ("from $5 to $9 and", "from $5 to $9 and"),
+        ("costs $5, so $x = 5$ then $ y $ and", "costs $5, so then and"),
         (r"\begin{align} x &= 1 \end{align} b", "b"),
         (r"\textbf{Step} \boxed{five} \frac{1}{2}", "Step five 1 2"),
         (r"\operatorname{lcm} a \mathrm{cm} b \label{eq} c", "a b c"),
