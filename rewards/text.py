@@ -31,3 +31,15 @@ def final_answer(text: str) -> str | None:
     start = after_reasoning.index(ANSWER_OPEN) + len(ANSWER_OPEN)
     end = after_reasoning.index(ANSWER_CLOSE)
     return after_reasoning[start:end] if start <= end else None
+
+
+def reasoning_text(text: str, *, opened: bool = False) -> str | None:
+    """What stands between the first `<think>` and the last `</think>`, or None when the reasoning was never closed.
+
+    Without a `<think>` before that, and with `opened` (the prompt ended with it), the reasoning begins at the start.
+    """
+    end = text.rfind(THINK_CLOSE)
+    if end < 0:
+        return None
+    start = -1 if opened else text.find(THINK_OPEN, 0, end)
+    return text[:end] if start < 0 else text[start + len(THINK_OPEN) : end]

@@ -1,0 +1,1 @@
+"""Rewards that shape length and repetition, whatever the answer is worth."""
