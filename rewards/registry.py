@@ -13,8 +13,18 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from grpo.rewards.configured import configured
-from grpo.rewards.format import think_answer_format, think_answer_format_opened
+from grpo.rewards.format import (
+    BoxedAnswer,
+    TagCount,
+    ThinkFormat,
+    think_answer_format,
+    think_answer_format_opened,
+)
 from grpo.rewards.integer import exact_integer
+from grpo.rewards.language.reward import LanguageConsistency
+from grpo.rewards.shaping.cosine import CosineLength
+from grpo.rewards.shaping.overlong import SoftOverlongPunishment
+from grpo.rewards.shaping.repetition import RepetitionPenalty
 
 RewardFunction = Callable[..., Any]
 """`f(prompts=, completions=, completion_ids=, **columns) -> list[float | None]`, plain or async."""
@@ -25,6 +35,13 @@ REGISTERED: dict[str, RewardFunction] = {
     "exact_integer": exact_integer,
     "think_answer_format": think_answer_format,
     "think_answer_format_opened": think_answer_format_opened,
+    "think_format": ThinkFormat,
+    "tag_count": TagCount,
+    "boxed_answer": BoxedAnswer,
+    "language_consistency": LanguageConsistency,
+    "soft_overlong": SoftOverlongPunishment,
+    "cosine_length": CosineLength,
+    "repetition_penalty": RepetitionPenalty,
 }
 """The project's own rewards, each bounded in time; they run in the trainer's process."""
 
