@@ -1,4 +1,4 @@
-"""What the verifier says about one answer."""
+"""What the math verifier answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """How a judgement ended; wrong, unparsable and timed out are three different things."""
+    """How one answer was judged. Only RIGHT earns anything; the others are counted apart."""
 
     RIGHT = "right"
     WRONG = "wrong"
@@ -19,7 +19,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One judgement."""
+    """The verdict on one completion.
+
+    `extracted` is the answer as it stood in the text, None where there is none. `reason` is a short machine word
+    (`too_hard`, `no_box`, …), empty for a plain verdict. `path` is the stage that decided: `extraction`, `identity`,
+    `literal` (two plain numbers), `exact`, `numeric`, `structure` (of lists, sets, relations) or `text`.
+    """
 
     equal: bool
     verdict: Verdict

@@ -12,12 +12,13 @@ from grpo.rewards.text import THINK_CLOSE
 
 MODES = ("lenient", "strict")
 JUDGE = "grpo.rewards.math.judge:judge"
+PRELOAD = ("sympy",)
 MAX_TEXT_CHARACTERS = 1_000_000
 """A text longer than this behind its reasoning is unparsable, reason `too_long`, and never sent to a worker."""
 DEADLINE_SECONDS = 1.0
 
 _cache = VerdictCache()
-_pool = Pool(JUDGE)
+_pool = Pool(JUDGE, preload=PRELOAD)
 
 
 def verify_batch(
@@ -71,7 +72,7 @@ def start() -> None:
 def close() -> None:
     """End the worker processes; a later call starts new ones. Calls that still run raise PoolError."""
     global _pool
-    old, _pool = _pool, Pool(JUDGE)
+    old, _pool = _pool, Pool(JUDGE, preload=PRELOAD)
     old.close()
 
 

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from grpo.rewards.math.pool.template import PACKET_BYTES
@@ -70,7 +71,7 @@ class Worker:
 class TemplateProcess:
     """A running template. Every method may be called from any thread."""
 
-    def __init__(self, judge: str, memory_bytes: int) -> None:
+    def __init__(self, judge: str, memory_bytes: int, preload: Sequence[str]) -> None:
         """Start it and wait until it has imported `judge`, given as `module:function`.
 
         Raises:
@@ -84,7 +85,7 @@ class TemplateProcess:
         environment = worker_environment(dict(os.environ)) | {"PYTHONHASHSEED": "0"}
         with theirs:
             self._process = subprocess.Popen(
-                [*command, str(os.getpid())],
+                [*command, str(os.getpid()), *preload],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=self._printed,
@@ -154,6 +155,8 @@ class TemplateProcess:
         return message, descriptors
 
     def _tail(self) -> str:
+        if self._printed.closed:
+            return ""
         size = self._printed.seek(0, os.SEEK_END)
         self._printed.seek(max(0, size - 2000))
         text = self._printed.read().decode(errors="replace").strip()

@@ -6,12 +6,14 @@ import atexit
 import os
 import threading
 import weakref
+from collections.abc import Sequence
 
 from grpo.rewards.math.pool.batch import Batch, Work
 from grpo.rewards.math.pool.control import PoolError, TemplateProcess, Worker
 from grpo.rewards.math.pool.slots import Slot, Slots
 from grpo.rewards.math.result import Result
 
+CLOSED = "the verifier's pool is closed"
 MAX_WORKERS = 4
 MEMORY_BYTES = 1 << 30
 """Address space that a worker may map beyond what the template has."""
@@ -29,8 +31,17 @@ class Pool:
     of the host gets a pool of its own on first use.
     """
 
-    def __init__(self, judge: str, *, workers: int | None = None, memory_bytes: int = MEMORY_BYTES) -> None:
+    def __init__(
+        self,
+        judge: str,
+        *,
+        workers: int | None = None,
+        memory_bytes: int = MEMORY_BYTES,
+        preload: Sequence[str] = (),
+    ) -> None:
         """`judge` is `module:function` with the signature of `grpo.rewards.math.judge.judge`; nothing starts yet.
+
+        By default as many `workers` as cores, at most `MAX_WORKERS`. `preload` names modules that `judge` imports late.
 
         Raises:
             ValueError: `workers` is not at least 1.
@@ -40,6 +51,7 @@ class Pool:
         self._judge = judge
         self._workers = workers
         self._memory_bytes = memory_bytes
+        self._preload = tuple(preload)
         self._reset()
         _POOLS.add(self)
 
@@ -63,6 +75,8 @@ class Pool:
         Raises:
             PoolError: the pool was closed, or its processes do not start. Faults of items are results.
         """
+        if self._closed:
+            raise PoolError(CLOSED)
         return Batch(self, work).run() if work.items else []
 
     def start(self) -> None:
@@ -75,6 +89,8 @@ class Pool:
         with self._lock:
             self._closed = True
             template, self._template = self._template, None
+            if self._slots is not None:
+                self._slots.empty()
         if template is not None:
             template.close()
 
@@ -97,9 +113,9 @@ class Pool:
 
     def _running_template(self) -> TemplateProcess:
         if self._closed:
-            raise PoolError("the verifier's pool is closed")
+            raise PoolError(CLOSED)
         if self._template is None:
-            self._template = TemplateProcess(self._judge, self._memory_bytes)
+            self._template = TemplateProcess(self._judge, self._memory_bytes, self._preload)
         return self._template
 
     def _abandon(self) -> None:

@@ -68,6 +68,14 @@ class Slots:
                 self._waiting.remove(waiter)
             return waiter.slot
 
+    def empty(self) -> None:
+        """Let go of the workers in slots that nobody holds."""
+        with self._lock:
+            for slot in self._free:
+                if slot.worker is not None:
+                    slot.worker.abandon()
+                    slot.worker = None
+
     def release(self, slot: Slot) -> None:
         with self._lock:
             if self._waiting:
