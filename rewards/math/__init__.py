@@ -7,6 +7,6 @@ from __future__ import annotations
 
 from grpo.rewards.math.pool import PoolError
 from grpo.rewards.math.result import Result, Verdict
-from grpo.rewards.math.verify import clear_caches, close, start, verify, verify_batch
+from grpo.rewards.math.verifier import clear_caches, close, start, verify, verify_batch
 
 __all__ = ["PoolError", "Result", "Verdict", "clear_caches", "close", "start", "verify", "verify_batch"]
