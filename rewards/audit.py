@@ -23,7 +23,7 @@ DESCRIPTION = """\
 Judges every row of a JSON-lines file and says how often the verifier is wrong, with Wilson 95 % intervals.
 A row is {"gold": "1/2", "text": "so \\\\boxed{0.5}", "equal": true, "type": "fraction"}; the type may be missing.
 With --self-check the rows are problems with solutions, each of which must reach its own answer: GSM8K's
-{"answer": "... #### 12"}, or MATH's {"solution": "... \\\\boxed{12} ...", "answer": "12"}, with or without an answer."""
+{"answer": "... #### 12"}, or MATH's {"solution": "... \\\\boxed{12} ...", "answer": "12"}, answer or not."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

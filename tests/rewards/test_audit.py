@@ -47,7 +47,7 @@ def test_wilson_bounds_are_where_the_normal_test_turns(count: int, of: int) -> N
     for bound in wilson(count, of):
         assert abs(count / of - bound) == pytest.approx(1.959964 * math.sqrt(bound * (1 - bound) / of), rel=1e-6)
     assert wilson(0, 10) == pytest.approx((0.0, 1.959964**2 / (10 + 1.959964**2)), abs=1e-6)
-    assert wilson(10, 10)[1] == 1.0 and wilson(0, 0) == (0.0, 1.0)
+    assert wilson(10, 10)[1] == pytest.approx(1.0, abs=1e-12) and wilson(0, 0) == (0.0, 1.0)
 
 
 def test_rates_by_type_and_in_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

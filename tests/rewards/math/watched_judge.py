@@ -1,0 +1,51 @@
+"""The verifier's judge under an audit hook: what it executes, opens or starts becomes an error of the item."""
+
+from __future__ import annotations
+
+import sys
+from types import CodeType
+from typing import Any
+
+from grpo.rewards.math.judge import judge as real_judge
+from grpo.rewards.math.result import Result
+
+FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "os.mkdir", "os.rename", "os.remove", "os.chmod",
+             "os.kill", "subprocess.Popen", "socket.", "pickle.find_class", "marshal.loads", "shutil.", "ctypes.dlopen",
+             "urllib.Request", "webbrowser.open", "code.__new__", "tempfile.")  # fmt: skip
+seen: list[str] = []
+armed = False
+
+
+def hook(event: str, arguments: tuple[Any, ...]) -> None:
+    if armed and is_forbidden(event, arguments):
+        seen.append(f"{event} {arguments!r:.200}")
+
+
+def is_forbidden(event: str, arguments: tuple[Any, ...]) -> bool:
+    if event == "compile":  # a module that has no bytecode yet is compiled from bytes of a file
+        return isinstance(arguments[0], str)
+    if event == "exec":  # importing a module executes its code, which knows its file
+        return isinstance(arguments[0], CodeType) and arguments[0].co_filename.startswith("<")
+    if event == "open":
+        return isinstance(arguments[1], str) and any(letter in arguments[1] for letter in "wax+")
+    return event.startswith(FORBIDDEN)
+
+
+def judge(gold: str, text: str, *, mode: str = "lenient") -> Result:
+    global armed
+    if text.startswith("WATCH "):  # proves that the hook sees what it should
+        armed = True
+        eval(text.removeprefix("WATCH "))
+    armed = True
+    try:
+        result = real_judge(gold, text, mode=mode)
+    finally:
+        armed = False
+    if seen:
+        found = "; ".join(seen)
+        seen.clear()
+        raise PermissionError(found)
+    return result
+
+
+sys.addaudithook(hook)
