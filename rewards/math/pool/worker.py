@@ -90,6 +90,8 @@ class _Worker:
             self._replies.append(_failed("memory"))
             self._flush()
             os._exit(0)  # what is left in this process can no longer be relied on
+        except RecursionError:  # the same on every machine, unlike lack of memory: a property of the text
+            return _failed("too_deep", Verdict.UNPARSABLE)
         # A fault of the verifier, whatever its kind, becomes this item's own error; the host counts it.
         except Exception as error:
             return _failed(f"{type(error).__name__}: {str(error)[:200]}")
@@ -104,5 +106,5 @@ class _Worker:
         self._flushed = time.monotonic()
 
 
-def _failed(reason: str) -> list[Any]:
-    return [False, Verdict.ERROR, None, reason, "pool", 0.0]
+def _failed(reason: str, verdict: Verdict = Verdict.ERROR) -> list[Any]:
+    return [False, verdict, None, reason, "pool", 0.0]

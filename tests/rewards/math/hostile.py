@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-GOLDS = ("2", r"\frac{3}{7}", "x^2 + 3x - 5", "(4, 9)", r"\{5, 6, 8\}", r"\sqrt{3}", "0.125", r"[2, \infty)", "17\\%")
+GOLDS = ("4621", r"\frac{317}{701}", "x^2 + 39x - 523", "(41, 907)", r"\{53, 61, 83\}", r"\sqrt{4099}", "0.12571",
+         r"[41, \infty)", "17.31\\%", "3:04 p.m.", r"\text{(C)}", r"\begin{pmatrix} 53 \\ 61 \end{pmatrix}")  # fmt: skip
 """No hostile text below equals any of them."""
 WRAPPERS = (r"\boxed{%s}", r"so $\boxed{%s}$.", "<answer>%s</answer>", "<think>2</think>\\boxed{%s}", "#### %s",
             "The answer is %s", "$%s$", "%s", r"\[ \boxed{\displaystyle %s} \]")  # fmt: skip

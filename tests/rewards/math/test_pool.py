@@ -52,7 +52,7 @@ def test_megabytes_go_both_ways(pool: Pool) -> None:
         ("exit 0", Verdict.ERROR, "worker died: ended with exit code 0"),
         ("memory", Verdict.ERROR, "memory"),
         ("fail", Verdict.ERROR, "RuntimeError: no good"),
-        ("recurse", Verdict.ERROR, "RecursionError: maximum recursion depth exceeded"),
+        ("recurse", Verdict.UNPARSABLE, "too_deep"),
     ],
 )
 def test_harm_is_the_item_s_own(pool: Pool, harm: str, verdict: Verdict, reason: str) -> None:
