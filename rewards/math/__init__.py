@@ -1,0 +1,1 @@
+"""Whether the answer in a model's text equals the gold answer: extraction, parsing, exact and numeric comparison."""
