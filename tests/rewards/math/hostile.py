@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 GOLDS = ("4621", r"\frac{317}{701}", "x^2 + 39x - 523", "(41, 907)", r"\{53, 61, 83\}", r"\sqrt{4099}", "0.12571",
-         r"[41, \infty)", "17.31\\%", "3:04 p.m.", r"\text{(C)}", r"\begin{pmatrix} 53 \\ 61 \end{pmatrix}")  # fmt: skip
+         r"[41, \infty)", "17.31\\%", "3:04 pm", r"\text{(C)}", r"\begin{pmatrix} 53 \\ 61 \end{pmatrix}")  # fmt: skip
 """No hostile text below equals any of them."""
 WRAPPERS = (r"\boxed{%s}", r"so $\boxed{%s}$.", "<answer>%s</answer>", "<think>2</think>\\boxed{%s}", "#### %s",
             "The answer is %s", "$%s$", "%s", r"\[ \boxed{\displaystyle %s} \]")  # fmt: skip

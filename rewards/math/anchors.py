@@ -1,0 +1,87 @@
+"""Answers that stand in neither a tag nor a box: after `####`, `answer is`, 答案, in bold, or last of all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_TAIL = 4_000
+"""Characters before the end in which an anchor is looked for."""
+_ANSWER = re.compile(
+    r"(?:\banswer\b(?: ?\([^()\n]{0,30}\))?(?: to [^.:\n]{1,80}?)? ?(?:\*\*)? ?"
+    r"(?:is|are|:|=|：|should be|would be|must be)"
+    r"|答案(?:是|为|為|：|:)?|\bsolution is|\bsolution:)[ \t]*(?:\*\*)?:?[ \t]*\n?",
+    re.IGNORECASE,
+)
+_BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
+_SPAN = re.compile(
+    r"\$\$([^$]{1,400})\$\$|(?<!\\)\$([^$\n]{1,400})(?<!\\)\$|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]", re.DOTALL
+)
+_NUMBER = re.compile(
+    r"(?<![\w.,/])[-−]?\$?[-−]?(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?(?:/\d+(?:\.\d+)?)?(?: ?%)?"
+    r"|(?<![\w.])[-−]?\$?\.\d+ ?%?"
+)
+_LABEL = re.compile(r"^(?:(?:the )?(?:final )?answer|solution)\s*(?:is|:|=)?\s*:?\s*", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.!?](?:\s|$|\*)|\n|。|</|, (?:because|since|which|so|as) | because | since | \(")
+
+
+def candidates(body: str) -> Iterator[tuple[str, str]]:
+    """Possible answers as (text, anchor), the most telling first. The first of them that can be read is the answer."""
+    tail = body[-_TAIL:]
+    hashes = tail.rfind("####")
+    if hashes >= 0:
+        line = tail[hashes + 4 :].strip()
+        yield (line.split("\n", 1)[0] if line else ""), "hash"
+    anchor = None
+    for match in _ANSWER.finditer(tail):
+        anchor = match
+    if anchor is not None:
+        yield from _after(tail[anchor.end() :][:600])
+    bold = None
+    for match in _BOLD.finditer(tail):
+        bold = match[1]
+    if bold is not None:
+        yield _LABEL.sub("", bold.strip()), "bold"
+    if len(tail) <= 120 and "\n" not in tail.strip():
+        yield tail, "whole"
+    yield from _last(tail)
+
+
+def _after(rest: str) -> Iterator[tuple[str, str]]:
+    """What follows an anchor: a maths span at its start, else its first sentence, else the first number of that."""
+    rest = rest.lstrip(" *:\n\t")
+    span = _SPAN.match(rest)
+    if span is not None:
+        end = span.end()
+        sentence = _sentence(rest)
+        following = rest[end : end + 12].lstrip()
+        if following.startswith((", $", "and $", "or $", ", and $", ", \\(", "and \\(", "or \\(")):
+            yield sentence.replace("$", "").replace("\\(", "").replace("\\)", ""), "answer"
+        yield next(group for group in span.groups() if group is not None), "answer"
+        return
+    sentence = _sentence(rest).strip(" *")
+    yield sentence, "answer"
+    spans = list(_SPAN.finditer(sentence))
+    if spans:
+        yield next(group for group in spans[-1].groups() if group is not None), "answer"
+    number = _NUMBER.search(sentence)
+    if number is not None:
+        yield number[0], "answer"
+
+
+def _sentence(text: str) -> str:
+    end = _SENTENCE_END.search(text)
+    return text if end is None else text[: end.start()]
+
+
+def _last(tail: str) -> Iterator[tuple[str, str]]:
+    """The last maths span or number, whichever stands later."""
+    span = number = None
+    for match in _SPAN.finditer(tail):
+        span = match
+    for match in _NUMBER.finditer(tail):
+        number = match
+    if span is not None and (number is None or span.end() >= number.start()):
+        yield next(group for group in span.groups() if group is not None), "last"
+    if number is not None:
+        yield number[0], "last"
