@@ -65,7 +65,7 @@ def test_the_watch_sees_what_it_should(watched: Pool, tmp_path: Path) -> None:
         (f"__import__('os').system('touch {canary}')", "os.system"),
     ):
         [result] = judged(watched, [("2", f"WATCH {code}")])
-        assert result.verdict is Verdict.ERROR and result.reason.startswith("PermissionError: compile"), result
+        assert result.verdict is Verdict.ERROR and result.reason.startswith("PermissionError: "), result
         assert event in result.reason, result
 
 

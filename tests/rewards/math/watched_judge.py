@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import CodeType
 from typing import Any
@@ -22,12 +23,13 @@ def hook(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def is_forbidden(event: str, arguments: tuple[Any, ...]) -> bool:
-    if event == "compile":  # a module that has no bytecode yet is compiled from bytes of a file
-        return isinstance(arguments[0], str)
+    if event == "compile":  # of a module that has no bytecode yet
+        return not str(arguments[1]).endswith(".py")
     if event == "exec":  # importing a module executes its code, which knows its file
         return isinstance(arguments[0], CodeType) and arguments[0].co_filename.startswith("<")
     if event == "open":
-        return isinstance(arguments[1], str) and any(letter in arguments[1] for letter in "wax+")
+        mode, flags = arguments[1] or "", arguments[2] or 0
+        return any(letter in mode for letter in "wax+") or bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
     return event.startswith(FORBIDDEN)
 
 
