@@ -16,10 +16,10 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from grpo.rewards.math import clear_caches, close, start, verify_batch
 from grpo.run.summary import git_commit
@@ -86,17 +86,17 @@ def facts(sizes: Sizes, core: int) -> dict[str, Any]:
 
 def _measured(sizes: Sizes) -> dict[str, Any]:
     """Repeats are interleaved: ours, then theirs, workload by workload, so that a slow minute hits both."""
-    judges = {"ours": _ours, "math_verify": _math_verify()}
+    contenders = (_Ours(), _MathVerify())
     seconds: dict[str, dict[str, list[float]]] = {}
     equal: dict[str, dict[str, float]] = {}
     count: dict[str, int] = {}
     for repeat in range(sizes.repeats):
         for name, pairs in workloads(random.Random(sizes.seed * 1000 + repeat), sizes.pairs).items():
             count[name] = len(pairs)
-            for judge_name, judge in judges.items():
-                taken, said = _timed(judge, pairs)
-                seconds.setdefault(name, {}).setdefault(judge_name, []).append(taken)
-                equal.setdefault(name, {})[judge_name] = said / len(pairs)
+            for contender in contenders:
+                taken, said = _timed(contender, pairs)
+                seconds.setdefault(name, {}).setdefault(contender.name, []).append(taken)
+                equal.setdefault(name, {})[contender.name] = said / len(pairs)
     return {name: _summary(count[name], seconds[name], equal[name]) for name in seconds}
 
 
@@ -112,31 +112,55 @@ def _summary(count: int, seconds: dict[str, list[float]], equal: dict[str, float
     }
 
 
-def _timed(judge: Callable[[Pairs], int], pairs: Pairs) -> tuple[float, int]:
-    """Wall seconds, and how many were found equal. Neither side remembers anything of before."""
-    import sympy.core.cache
+class Contender(Protocol):
+    """A verifier in the race."""
 
-    clear_caches()
-    close()
-    start()
-    sympy.core.cache.clear_cache()
-    judge(WARM_UP)
+    name: str
+
+    def forget(self) -> None:
+        """Drop everything remembered of earlier pairs."""
+
+    def equal(self, pairs: Pairs) -> int:
+        """How many pairs it finds equal."""
+
+
+class _Ours:
+    name = "ours"
+
+    def forget(self) -> None:
+        clear_caches()
+        close()  # the workers remember golds that they have parsed
+        start()
+
+    def equal(self, pairs: Pairs) -> int:
+        results = verify_batch([gold for gold, _ in pairs], [text for _, text in pairs])
+        return sum(result.equal for result in results)
+
+
+class _MathVerify:
+    """As its README has it: the gold in dollars, parsed first, and `verify(gold, answer)`; all defaults."""
+
+    name = "math_verify"
+
+    def __init__(self) -> None:
+        import math_verify
+        import sympy.core.cache
+
+        self._parse, self._verify = math_verify.parse, math_verify.verify
+        self.forget = sympy.core.cache.clear_cache
+
+    def equal(self, pairs: Pairs) -> int:
+        return sum(bool(self._verify(self._parse(f"${gold}$"), self._parse(text))) for gold, text in pairs)
+
+
+def _timed(contender: Contender, pairs: Pairs) -> tuple[float, int]:
+    """Wall seconds, and how many were found equal."""
+    contender.forget()
+    contender.equal(WARM_UP)
     gc.collect()
     begun = time.perf_counter()
-    said = judge(pairs)
+    said = contender.equal(pairs)
     return time.perf_counter() - begun, said
-
-
-def _ours(pairs: Pairs) -> int:
-    results = verify_batch([gold for gold, _ in pairs], [text for _, text in pairs])
-    return sum(result.equal for result in results)
-
-
-def _math_verify() -> Callable[[Pairs], int]:
-    """As its README has it: the gold in dollars, parsed first, and `verify(gold, answer)`; all defaults."""
-    from math_verify import parse, verify
-
-    return lambda pairs: sum(bool(verify(parse(f"${gold}$"), parse(text))) for gold, text in pairs)
 
 
 def workloads(rng: random.Random, count: int) -> dict[str, Pairs]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from grpo.rewards.math.cache import Key, VerdictCache
@@ -12,13 +11,12 @@ from grpo.rewards.text import THINK_CLOSE
 
 MODES = ("lenient", "strict")
 JUDGE = "grpo.rewards.math.judge:judge"
-PRELOAD = ("sympy",)
 MAX_TEXT_CHARACTERS = 1_000_000
 """A text longer than this behind its reasoning is unparsable, reason `too_long`, and never sent to a worker."""
-DEADLINE_SECONDS = 1.0
+DEADLINE_SECONDS, MAX_DEADLINE_SECONDS = 1.0, 3600.0
 
 _cache = VerdictCache()
-_pool = Pool(JUDGE, preload=PRELOAD)
+_pool = Pool(JUDGE)
 
 
 def verify_batch(
@@ -72,7 +70,7 @@ def start() -> None:
 def close() -> None:
     """End the worker processes; a later call starts new ones. Calls that still run raise PoolError."""
     global _pool
-    old, _pool = _pool, Pool(JUDGE, preload=PRELOAD)
+    old, _pool = _pool, Pool(JUDGE)
     old.close()
 
 
@@ -89,8 +87,8 @@ _TOO_LONG = Result(
 def _check(golds: Sequence[str], texts: Sequence[str], mode: str, deadline_seconds: float) -> None:
     if mode not in MODES:
         raise ValueError(f"mode {mode!r} is none of {', '.join(MODES)}")
-    if not 0 < deadline_seconds < math.inf:
-        raise ValueError(f"deadline_seconds {deadline_seconds} must be a positive number of seconds")
+    if not 0 < deadline_seconds <= MAX_DEADLINE_SECONDS:
+        raise ValueError(f"deadline_seconds {deadline_seconds} must lie above 0 and up to {MAX_DEADLINE_SECONDS:g}")
     for name, values in (("golds", golds), ("texts", texts)):
         if isinstance(values, str):
             raise ValueError(f"{name} is a text; give a list of texts, or call verify for one item")

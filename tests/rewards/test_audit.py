@@ -140,7 +140,7 @@ def test_files_and_options_that_are_no_good(tmp_path: Path, capsys: pytest.Captu
     assert main([str(tmp_path / "latin.jsonl")]) == 2
     path = write(tmp_path / "cases.jsonl", case("1", "1", True))
     assert main([str(path), "--deadline", "-1"]) == 2
-    assert "deadline_seconds -1.0 must be a positive" in capsys.readouterr().err
+    assert "deadline_seconds -1.0 must lie above 0" in capsys.readouterr().err
     for wrong in (["--mode", "loose"], ["--slowest", "-1"], ["--slowest", "x"]):
         with pytest.raises(SystemExit, match="2"):
             main([str(path), *wrong])

@@ -1,4 +1,4 @@
-"""The template process, started as `python -m grpo.rewards.math.pool FUNCTION BYTES HOST_PID [MODULE …]`."""
+"""The template process, started as `python -m grpo.rewards.math.pool FUNCTION BYTES HOST_PID`."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ import sys
 
 from grpo.rewards.math.pool.template import main
 
-main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
+main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

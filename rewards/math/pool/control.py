@@ -13,7 +13,6 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Sequence
 from typing import Any
 
 from grpo.rewards.math.pool.template import PACKET_BYTES
@@ -21,7 +20,7 @@ from grpo.rewards.math.pool.worker import PROGRESS
 from grpo.rewards.process import worker_environment
 
 START_DEADLINE_SECONDS = 120.0
-"""Most time for the template to import the verifier, sympy among it."""
+"""Most time for the template to import the verifier and all that it needs."""
 ANSWER_DEADLINE_SECONDS = 60.0
 """Most time for the template to fork a worker or to end one: milliseconds, unless the machine swaps."""
 
@@ -71,7 +70,7 @@ class Worker:
 class TemplateProcess:
     """A running template. Every method may be called from any thread."""
 
-    def __init__(self, judge: str, memory_bytes: int, preload: Sequence[str]) -> None:
+    def __init__(self, judge: str, memory_bytes: int) -> None:
         """Start it and wait until it has imported `judge`, given as `module:function`.
 
         Raises:
@@ -85,7 +84,7 @@ class TemplateProcess:
         environment = worker_environment(dict(os.environ)) | {"PYTHONHASHSEED": "0"}
         with theirs:
             self._process = subprocess.Popen(
-                [*command, str(os.getpid()), *preload],
+                [*command, str(os.getpid())],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=self._printed,
@@ -140,7 +139,10 @@ class TemplateProcess:
             try:
                 self._control.send(command.encode())
                 return self._receive(ANSWER_DEADLINE_SECONDS, waiting_for)
-            except OSError as error:
+            except (OSError, PoolError) as error:
+                self._control.close()  # a late answer must not be taken for that to the next command
+                if isinstance(error, PoolError):
+                    raise
                 raise PoolError(f"{waiting_for}: the template process is gone ({error}){self._tail()}") from error
 
     def _receive(self, deadline_seconds: float, waiting_for: str) -> tuple[dict[str, Any], list[int]]:

@@ -6,7 +6,6 @@ import atexit
 import os
 import threading
 import weakref
-from collections.abc import Sequence
 
 from grpo.rewards.math.pool.batch import Batch, Work
 from grpo.rewards.math.pool.control import PoolError, TemplateProcess, Worker
@@ -37,11 +36,10 @@ class Pool:
         *,
         workers: int | None = None,
         memory_bytes: int = MEMORY_BYTES,
-        preload: Sequence[str] = (),
     ) -> None:
         """`judge` is `module:function` with the signature of `grpo.rewards.math.judge.judge`; nothing starts yet.
 
-        By default as many `workers` as cores, at most `MAX_WORKERS`. `preload` names modules that `judge` imports late.
+        By default as many `workers` as cores, at most `MAX_WORKERS`.
 
         Raises:
             ValueError: `workers` is not at least 1.
@@ -51,7 +49,6 @@ class Pool:
         self._judge = judge
         self._workers = workers
         self._memory_bytes = memory_bytes
-        self._preload = tuple(preload)
         self._reset()
         _POOLS.add(self)
 
@@ -115,7 +112,7 @@ class Pool:
         if self._closed:
             raise PoolError(CLOSED)
         if self._template is None:
-            self._template = TemplateProcess(self._judge, self._memory_bytes, self._preload)
+            self._template = TemplateProcess(self._judge, self._memory_bytes)
         return self._template
 
     def _abandon(self) -> None:

@@ -16,7 +16,6 @@ import select
 import signal
 import socket
 import traceback
-from collections.abc import Sequence
 from typing import Any
 
 from grpo.rewards.math.pool.limits import default_signals, leave_network
@@ -36,12 +35,12 @@ WARM_UP = (
 """Judged once before the first fork, so that what is imported on first use is in every worker."""
 
 
-def main(function: str, memory_bytes: int, host: int, preload: Sequence[str]) -> None:
-    """Import, report, and serve until the host is gone; `preload` names further modules to import."""
+def main(function: str, memory_bytes: int, host: int) -> None:
+    """Import, report, and serve until the host is gone."""
     control = socket.socket(fileno=os.dup(CONTROL_DESCRIPTOR))
     try:
         default_signals()
-        judge = _load(function, preload)
+        judge = _load(function)
         isolated = leave_network()
     except Exception as error:  # whatever the import raised is the host's to report
         _send(control, {"failed": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()[-8000:]})
@@ -52,11 +51,9 @@ def main(function: str, memory_bytes: int, host: int, preload: Sequence[str]) ->
     _Template(control, judge, memory_bytes).run(host)
 
 
-def _load(function: str, preload: Sequence[str]) -> JudgeFunction:
+def _load(function: str) -> JudgeFunction:
     module, _, name = function.partition(":")
     judge: JudgeFunction = getattr(importlib.import_module(module), name)
-    for other in preload:
-        importlib.import_module(other)
     for gold, text in WARM_UP:
         judge(gold, text, mode="lenient")
     return judge

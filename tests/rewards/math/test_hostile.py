@@ -20,7 +20,7 @@ MAX_RESIDENT_BYTES = 600 << 20
 
 @pytest.fixture(scope="module")
 def watched() -> Iterator[Pool]:
-    made = Pool("tests.rewards.math.watched_judge:judge", workers=2, preload=("sympy",))
+    made = Pool("tests.rewards.math.watched_judge:judge", workers=2)
     yield made
     made.close()
 

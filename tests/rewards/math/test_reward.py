@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 
 from grpo.rewards.math import reward
 from grpo.rewards.math.result import Result, Verdict
 from grpo.rewards.math.reward import math_answer
+from grpo.rewards.part import RewardPart
+from grpo.rewards.runners import DirectRunner
+from grpo.rewards.suite import RewardSuite
+from grpo.types import RewardItem
 
 
 def result(verdict: Verdict, reason: str = "", path: str = "exact", milliseconds: float = 1.0) -> Result:
@@ -76,3 +81,18 @@ def test_p99_of_many() -> None:
     results = [result(Verdict.RIGHT, milliseconds=float(index)) for index in range(1, 201)]
     assert reward.shares(results)["math/p99_ms"] == 198.0
     assert reward.shares(results[:1])["math/p99_ms"] == 1.0
+
+
+def test_in_a_suite_every_failure_is_an_error_and_the_rest_is_scored(item: Callable[..., RewardItem]) -> None:
+    suite = RewardSuite([RewardPart(DirectRunner("math_answer", math_answer), 1.0, 60.0)], max_error_share=1.0)
+    groups = [
+        [item("right", answer="1"), item("dead", answer="1"), item("slow", answer="1")],
+        [item("bad gold", answer="??"), item("bad gold", answer="??")],
+        [item("wrong", answer="1"), item("right", answer="1", prompt=({"role": "user", "content": "p"},))],
+    ]
+    scores = suite.score(groups)
+    assert [[score.total for score in group] for group in scores] == [[1.0, None, 0.0], [None, None], [0.0, 1.0]]
+    assert scores[0][1].error == "math_answer: returned nan"
+    assert "gold answer '??' cannot be read" in str(scores[1][0].error)
+    assert suite.counters["math_answer"].errors == 3
+    assert 0 < suite.metrics["math/fast_path"] < 1

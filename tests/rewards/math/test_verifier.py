@@ -62,8 +62,9 @@ def test_a_text_without_end_is_unparsable_and_not_sent() -> None:
         ((["1", 2], ["1", "2"]), {}, r"golds\[1\] is int '2', not text"),
         ((["1"], [None]), {}, r"texts\[0\] is NoneType 'None', not text"),
         (("12", ["1", "2"]), {}, "golds is a text; give a list"),
-        ((["1"], ["1"]), {"deadline_seconds": 0}, "deadline_seconds 0 must be a positive"),
-        ((["1"], ["1"]), {"deadline_seconds": float("nan")}, "deadline_seconds nan must be a positive"),
+        ((["1"], ["1"]), {"deadline_seconds": 1e300}, "deadline_seconds 1e.300 must lie"),
+        ((["1"], ["1"]), {"deadline_seconds": 0}, "deadline_seconds 0 must lie above 0 and up to 3600"),
+        ((["1"], ["1"]), {"deadline_seconds": float("nan")}, "deadline_seconds nan must lie"),
     ],
 )
 def test_bad_arguments(arguments: tuple[object, object], options: dict[str, object], message: str) -> None:

@@ -1,4 +1,7 @@
-"""The verifier's judge under an audit hook: what it executes, opens or starts becomes an error of the item."""
+"""The verifier's judge under an audit hook: what it executes, opens, starts or imports becomes an error of the item.
+
+Imports, too: a module loaded late is paid for by the first item that needs it, in every new worker.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,14 @@ from grpo.rewards.math.result import Result
 
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "os.mkdir", "os.rename", "os.remove", "os.chmod",
              "os.kill", "subprocess.Popen", "socket.", "pickle.find_class", "marshal.loads", "shutil.", "ctypes.dlopen",
-             "urllib.Request", "webbrowser.open", "code.__new__", "tempfile.")  # fmt: skip
+             "import", "urllib.Request", "webbrowser.open", "code.__new__", "tempfile.")  # fmt: skip
 seen: list[str] = []
 armed = False
 
 
 def hook(event: str, arguments: tuple[Any, ...]) -> None:
     if armed and is_forbidden(event, arguments):
-        seen.append(f"{event} {arguments!r:.200}")
+        seen.append(f"{event} {arguments!r:.30}")
 
 
 def is_forbidden(event: str, arguments: tuple[Any, ...]) -> bool:
