@@ -91,8 +91,8 @@ def test_the_deadline_is_for_one_item_not_for_the_batch(pool: Pool) -> None:
 
 def test_a_worker_killed_from_outside_costs_no_verdict(pool: Pool, tmp_path: Path) -> None:
     texts = [*MIXED, f"die_once {tmp_path / 'mark'}"]
-    assert equals(judged(pool, texts)) == [*EXPECTED, False]
-    assert judged(pool, texts)[-1].verdict is Verdict.WRONG
+    results = judged(pool, texts)
+    assert equals(results) == [*EXPECTED, False] and results[-1].verdict is Verdict.WRONG
     for pid in family(template_pid(pool))[1:]:
         os.kill(pid, signal.SIGKILL)
     assert equals(judged(pool, MIXED)) == EXPECTED

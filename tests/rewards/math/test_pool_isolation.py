@@ -64,7 +64,7 @@ def test_limits_of_a_worker(pool: Pool) -> None:
 
 
 HOST = f"""
-import os, sys, threading
+import ctypes, os, sys, threading
 from grpo.rewards.math.pool import Pool
 from tests.rewards.math.pools import family, judged, template_pid
 pool = Pool({HARMFUL!r}, workers=2)
@@ -74,7 +74,7 @@ starter.join()  # the thread that started the template is gone, the processes mu
 print(*family(template_pid(pool)), flush=True)
 if sys.argv[1] == "end":
     sys.exit()
-if sys.argv[1] == "fork" and os.fork() == 0:
+if sys.argv[1] == "fork" and ctypes.CDLL(None).fork() == 0:  # Python's own fork would close what it inherits
     sys.stdin.read()
     os._exit(0)
 judged(pool, ["right"] * 20 + [sys.argv[2]] * 2, deadline=100.0)
@@ -95,6 +95,8 @@ def test_no_process_outlives_the_host(how: str, doing: str) -> None:
         assert all(alive(pid) for pid in pids)
         host.send_signal(signal.SIGKILL)
     host.wait(timeout=20)
+    if how == "end":
+        assert not any(alive(pid) for pid in pids)
     assert wait_until(lambda: not any(alive(pid) for pid in pids), 5)
     host.stdin.close()  # ends the fork of the host, which was still there
     host.stdout.close()
