@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import time
+from pathlib import Path
 
 from grpo.rewards.math.result import Result, Verdict
 
@@ -100,5 +101,6 @@ TELLINGS = {
     "child": os.fork,
     "streams": lambda: {os.readlink(f"/proc/self/fd/{number}") for number in (0, 1, 2)},
     "hash": lambda: hash("a"),
+    "host_environment": lambda: len(Path(f"/proc/{os.environ['CANARY_HOST']}/environ").read_bytes()),
     "descriptors": lambda: len(os.listdir("/proc/self/fd")),
 }

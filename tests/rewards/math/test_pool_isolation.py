@@ -40,13 +40,18 @@ def test_neither_files_nor_children_nor_terminal(
     assert told(own_pool, "hash") == told(own_pool, "hash")
 
 
-def test_no_network_where_the_kernel_allows(own_pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_neither_network_nor_the_host_s_environment_where_the_kernel_allows(
+    own_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY_HOST", str(os.getpid()))
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("CANARY_PORT", str(server.getsockname()[1]))
         own_pool.start()
         if not (own_pool._template and own_pool._template.no_network):
             pytest.skip("the kernel gives no network namespace here")
         assert told(own_pool, "network") == "OSError 101"  # network unreachable
+    if os.readlink(f"/proc/{template_pid(own_pool)}/ns/user") != os.readlink("/proc/self/ns/user"):
+        assert told(own_pool, "host_environment") == "PermissionError 13"
 
 
 def test_limits_of_a_worker(pool: Pool) -> None:
