@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from .anchors import candidates
+from .anchors import candidates, is_prose
 from .compare import equivalent as same_tree
 from .extract import after_reasoning, boxed, extract
 from .limits import MAX_ANSWER, NotMathsError, TooHardError
@@ -74,18 +74,19 @@ def _first_readable(gold: _Gold, body: str, *, whole: bool) -> Result:
     """The first candidate that can be read as maths, or is the gold's words."""
     if whole:
         result = _judged(gold, body)
-        if result.verdict is not Verdict.UNPARSABLE or result.reason == "too_hard":
+        prose = is_prose(body) and any(char.isdigit() for char in body)
+        if result.equal or not (result.verdict is Verdict.UNPARSABLE or prose) or result.reason == "too_hard":
             return result
     first: Result | None = None
-    for candidate, _ in candidates(body):
+    for candidate, anchor in candidates(body):
         if not candidate.strip():
             continue
         result = _judged(gold, candidate)
-        if result.verdict in (Verdict.RIGHT, Verdict.WRONG) and result.path != "text":
+        readable = result.verdict is Verdict.WRONG and result.path != "text" and not is_prose(candidate)
+        if result.equal or readable:
             return result
-        if result.equal:
-            return result
-        first = first or result
+        if anchor in ("hash", "answer"):
+            first = first or result
     return first or _result(False, Verdict.NO_ANSWER, None, "no_answer", "extraction")
 
 

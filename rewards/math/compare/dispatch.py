@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..limits import MAX_ITEMS, TooHardError
-from ..tables import NO_SOLUTION, NUMBER_WORDS
+from ..tables import NO_SOLUTION, NUMBER_WORDS, UNIT_LETTERS
 from ..tree import EMPTY_SET, Apply, Group, Matrix, Node, Number, Relation, Symbol, Words, contains, replace_operation
 from .realsets import real_set, same_set
 from .relations import gold_relation, is_equality, name_of, restated
@@ -22,8 +22,19 @@ def equivalent(gold: Node, answer: Node) -> Outcome:
     if is_value(gold) and is_value(answer):
         if _is_ratio(gold) or _is_ratio(answer):
             return same_ratio(gold, answer), "structure"
-        return same_value(gold, answer)
+        outcome = same_value(gold, answer)
+        return outcome if outcome[0] else _without_unit(gold, answer, outcome)
     return _equal(gold, answer), "structure"
+
+
+def _without_unit(gold: Node, answer: Node, outcome: Outcome) -> Outcome:
+    """`10 m` against 10: a single letter after a number is its unit when the other side is a number without one."""
+    for value, other in ((gold, answer), (answer, gold)):
+        if isinstance(value, Number) and isinstance(other, Apply) and other.head == "multiply":
+            number, unit = other.args
+            if isinstance(number, Number) and isinstance(unit, Symbol) and unit.name in UNIT_LETTERS:
+                return same_value(value, number)
+    return outcome
 
 
 def is_value(node: Node) -> bool:

@@ -255,11 +255,14 @@ class ExpressionParser:
     def postfix(self, node: Node) -> Node:
         while True:
             token = self.peek()
-            if token.kind != "mark" or token.text not in ("!", "%", "'"):
+            if token.kind != "mark" or token.text not in ("!", "%", "'", "°"):
                 return node
             if token.text == "'":
                 self.take()
                 node = Symbol(name_of(node) + "'")
+            elif token.text == "°":
+                self.take()
+                node = Apply("degree", (node,))
             elif token.text == "!":
                 self.take()
                 double = self.accept("!")

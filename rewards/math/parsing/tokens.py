@@ -27,7 +27,7 @@ class Token(NamedTuple):
 
 END = Token("end", "")
 _TOKEN = re.compile(
-    r"(?P<space>\s+)|(?P<number>\d+(?:\.\d+)?|\.\d+)|(?P<command>\\(?:[A-Za-z]+|.))|(?P<letters>[A-Za-z]+)"
+    r"(?P<space>\s+)|(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+(?![\dA-Za-z]))?)|(?P<command>\\(?:[A-Za-z]+|.))|(?P<letters>[A-Za-z]+)"
     r"|(?P<mark>\*\*|<=|>=|!=|<>|==|\.\.\.|\\$|.)",
     re.ASCII | re.DOTALL,
 )
@@ -85,7 +85,8 @@ def _scan(text: str, tokens: list[Token], *, as_text: bool, nested: int) -> None
         elif kind == "letters":
             at = _letters(text, piece, at, tokens, as_text)
         elif kind == "mark" and piece not in "$~" and not (as_text and piece in ".\"'"):
-            tokens.append(Token("mark", _MARKS.get(piece, piece)))
+            mark = _MARKS.get(piece, piece)
+            tokens.append(Token("command" if mark[0] == "\\" and len(mark) > 1 else "mark", mark))
         if len(tokens) > MAX_TOKENS:
             raise TooHardError("too many tokens")
 
