@@ -10,7 +10,7 @@ from .tables import FUNCTIONS, PLAIN_COMMANDS
 _TAIL = 4_000
 """Characters before the end in which an anchor is looked for."""
 _ANSWER = re.compile(
-    r"(?:\banswer\b(?: ?\([^()\n]{0,30}\))?(?: to [^.:\n]{1,80}?)? ?(?:\*\*)? ?"
+    r"(?:\b(?:answer|choice|option)\b(?: ?\([^()\n]{0,30}\))?(?: to [^.:\n]{1,80}?)? ?(?:\*\*)? ?"
     r"(?:is|are|:|=|：|should be|would be|must be)"
     r"|答案(?:是|为|為|：|:)?|\bsolution is|\bsolution:)[ \t]*(?:\*\*)?:?[ \t]*\n?",
     re.IGNORECASE,

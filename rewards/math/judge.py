@@ -12,7 +12,7 @@ from .literals import Quantity, canonical_digits, read_quantity, same_quantity
 from .normalise import squeeze, tidy
 from .parsing import parse
 from .result import Result, Verdict
-from .tree import Group, Matrix, Node, Number
+from .tree import Group, Node, Number
 from .words import choice_letter, labelled, words_of
 
 MODES = ("lenient", "strict")
@@ -162,11 +162,10 @@ def _other_commas(gold_text: str, gold: Node, answer_text: str, answer: Node) ->
             spelled = read_quantity(f"{whole.replace('.', '')}.{digits}")
             return spelled is not None and same_tree(gold, Number(spelled.value, True))[0]
         return False
-    if isinstance(gold, (Group, Matrix)) or isinstance(answer, Group):
-        gold_list, answer_list = parse(gold_text, bare_commas=False), parse(answer_text, bare_commas=False)
-        return any(
-            same_tree(left, right)[0]
-            for left, right in ((gold, answer_list), (gold_list, answer), (gold_list, answer_list))
-            if (left, right) != (gold, answer)
-        )
+    if isinstance(gold, Group):
+        answer_list = parse(answer_text, bare_commas=False)
+        return answer_list != answer and same_tree(gold, answer_list)[0]
+    if isinstance(gold, Number) and isinstance(answer, Group) and len(answer.items) > 2:
+        gold_list = parse(gold_text, bare_commas=False)  # `100,200,300` is more likely a list than a number
+        return gold_list != gold and same_tree(gold_list, answer)[0]
     return False

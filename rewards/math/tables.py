@@ -81,7 +81,7 @@ ALIASES = {
 
 FUNCTIONS = names(
     """sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc asin acos atan sinh cosh tanh coth sech csch
-    arcsinh arccosh arctanh ln log lg exp sqrt cbrt gcd lcm max min abs floor ceil det"""
+    arcsinh arccosh arctanh ln log lg exp sqrt cbrt gcd lcm max min abs floor ceil det cis"""
 )
 FUNCTION_NAMES = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "log10"}
 PLAIN_COMMANDS = {
@@ -119,6 +119,7 @@ NUMBER_WORDS = {
         )
     )
 } | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+ALL_REALS = frozenset(("all real numbers", "all reals", "real numbers", "all real numbers x", "the real numbers"))
 NO_SOLUTION = frozenset(
     ("no solution", "no solutions", "no real solution", "no real solutions", "empty set", "the empty set")
 )
