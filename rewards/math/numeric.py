@@ -13,39 +13,19 @@ from mpmath.ctx_mp import MPContext  # type: ignore[import-untyped]
 
 from .exact import rational, size_of, substitute
 from .limits import MAX_EXPONENT, MAX_STEPS, TooHardError, UndefinedError
+from .tables import names
 from .tree import Apply, Node, Number, Symbol, contains
 
 Value = Any
 """An mpmath real or complex number."""
 _LARGEST_ARGUMENT = 100_000
 """Of exponentials, gamma and trigonometric functions."""
+_TRIGONOMETRIC = names("sin cos tan cot sec csc")
 _CALLS = {
     name: name.replace("arc", "a")
-    for name in [
-        "sin",
-        "cos",
-        "tan",
-        "cot",
-        "sec",
-        "csc",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "arccot",
-        "arcsec",
-        "arccsc",
-        "sinh",
-        "cosh",
-        "tanh",
-        "coth",
-        "sech",
-        "csch",
-        "arcsinh",
-        "arccosh",
-        "arctanh",
-    ]
+    for name in _TRIGONOMETRIC
+    | names("arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh coth sech csch arcsinh arccosh arctanh")
 }
-_TRIGONOMETRIC = frozenset(["sin", "cos", "tan", "cot", "sec", "csc"])
 
 
 class Evaluator:

@@ -55,7 +55,7 @@ DROPPED = names(
     \phantom \hfill \noindent \mathstrut \strut \relax \kern \mkern \rm \bf \it \normalsize \large \Large \LARGE \huge
     \tiny \small \cr \par \smallskip \medskip \bigskip \ensuremath \boldmath \unit \$"""
 ) | {"\\ ", "\\\n", "\\\t"}
-"""Commands that only space or size things; `\$` is currency, which no value depends on."""
+"""Commands that only space or size things; a currency sign changes no value either."""
 
 TEXT_GROUPS = names(
     r"""\text \textbf \textit \textrm \textsf \texttt \textnormal \textsc \mbox \hbox \mathrm \mathsf \mathit \emph

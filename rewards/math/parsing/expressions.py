@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from ..limits import MAX_DEPTH, NotMathsError, TooHardError
 from ..literals import MAX_DIGITS
-from ..tables import MULTIPLIERS
+from ..tables import MULTIPLIERS, names
 from ..tree import Apply, Node, Number, Symbol, Words
 from .build import divide, is_literal_fraction, multiply, name_of, negative
 from .tokens import END, Token
