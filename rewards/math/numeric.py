@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from mpmath.ctx_mp import MPContext  # type: ignore[import-untyped]
@@ -28,12 +29,19 @@ _CALLS = {
 }
 
 
+@lru_cache(maxsize=64)
+def _context(precision: int) -> Any:
+    """A context of one precision, which nothing changes afterwards; making one costs as much as a short evaluation."""
+    context = MPContext()
+    context.prec = precision
+    return context
+
+
 class Evaluator:
     """Evaluates trees at one precision. With `real` true, leaving the reals on the way is `UndefinedError`."""
 
     def __init__(self, precision: int, *, real: bool = False) -> None:
-        self.mp = MPContext()
-        self.mp.prec = precision
+        self.mp = _context(precision)
         self.real = real
         self.steps = 0
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from ..limits import MAX_ANSWER, NotMathsError, TooHardError
+from ..limits import MAX_ANSWER, MAX_TREE_DEPTH, NotMathsError, TooHardError
 from ..normalise import join_groups
 from ..tables import LEADING_WORDS
-from ..tree import Apply, Group, Node, Relation
+from ..tree import Apply, Group, Node, Relation, depth_exceeds
 from .brackets import BracketParser
 from .operands import based_number
 from .tokens import Token, tokenise
@@ -110,4 +110,7 @@ def parse(text: str, bare_commas: bool = True) -> Node:
     if based is not None and any(char.isdigit() for char in based[1]):
         return based_number(based[1], int(based[2]))
     parser = StatementParser(tokenise(join_groups(text, bare_commas=bare_commas)))
-    return parser.whole()
+    tree = parser.whole()
+    if depth_exceeds(tree, MAX_TREE_DEPTH):
+        raise TooHardError("too deep a tree")
+    return tree
