@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from .tables import FUNCTIONS, PLAIN_COMMANDS
+
 _TAIL = 4_000
 """Characters before the end in which an anchor is looked for."""
 _ANSWER = re.compile(
-    r"(?:\banswer\b(?: ?\([^()\n]{0,30}\))?(?: to [^.:\n]{1,80}?)? ?(?:\*\*)? ?"
+    r"(?:\b(?:answer|choice|option)\b(?: ?\([^()\n]{0,30}\))?(?: to [^.:\n]{1,80}?)? ?(?:\*\*)? ?"
     r"(?:is|are|:|=|：|should be|would be|must be)"
     r"|答案(?:是|为|為|：|:)?|\bsolution is|\bsolution:)[ \t]*(?:\*\*)?:?[ \t]*\n?",
     re.IGNORECASE,
@@ -22,6 +24,8 @@ _NUMBER = re.compile(
     r"|(?<![\w.])[-−]?\$?\.\d+ ?%?"
 )
 _LABEL = re.compile(r"^(?:(?:the )?(?:final )?answer|solution)\s*(?:is|:|=)?\s*:?\s*", re.IGNORECASE)
+_FIRST_WORD = re.compile(r"[^\d$\\A-Za-z]*([A-Za-z]{2,})")
+_MATHS_WORDS = FUNCTIONS | frozenset(PLAIN_COMMANDS)
 _SENTENCE_END = re.compile(r"[.!?](?:\s|$|\*)|\n|。|</|, (?:because|since|which|so|as) | because | since | \(")
 
 
@@ -44,7 +48,13 @@ def candidates(body: str) -> Iterator[tuple[str, str]]:
         yield _LABEL.sub("", bold.strip()), "bold"
     if len(tail) <= 120 and "\n" not in tail.strip():
         yield tail, "whole"
-    yield from _last(tail)
+    yield from _last(tail if anchor is None else tail[anchor.end() :])
+
+
+def is_prose(text: str) -> bool:
+    """Whether a word stands before the first digit or maths span, so that the text is a sentence about its answer."""
+    match = _FIRST_WORD.match(text)
+    return match is not None and match[1].lower() not in _MATHS_WORDS
 
 
 def _after(rest: str) -> Iterator[tuple[str, str]]:

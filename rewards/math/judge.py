@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from .anchors import candidates
+from .anchors import candidates, is_prose
 from .compare import equivalent as same_tree
 from .extract import after_reasoning, boxed, extract
 from .limits import MAX_ANSWER, NotMathsError, TooHardError
@@ -12,7 +12,7 @@ from .literals import Quantity, canonical_digits, read_quantity, same_quantity
 from .normalise import squeeze, tidy
 from .parsing import parse
 from .result import Result, Verdict
-from .tree import Group, Matrix, Node, Number
+from .tree import Group, Node, Number
 from .words import choice_letter, labelled, words_of
 
 MODES = ("lenient", "strict")
@@ -74,18 +74,19 @@ def _first_readable(gold: _Gold, body: str, *, whole: bool) -> Result:
     """The first candidate that can be read as maths, or is the gold's words."""
     if whole:
         result = _judged(gold, body)
-        if result.verdict is not Verdict.UNPARSABLE or result.reason == "too_hard":
+        prose = is_prose(body) and any(char.isdigit() for char in body)
+        if result.equal or not (result.verdict is Verdict.UNPARSABLE or prose) or result.reason == "too_hard":
             return result
     first: Result | None = None
-    for candidate, _ in candidates(body):
+    for candidate, anchor in candidates(body):
         if not candidate.strip():
             continue
         result = _judged(gold, candidate)
-        if result.verdict in (Verdict.RIGHT, Verdict.WRONG) and result.path != "text":
+        readable = result.verdict is Verdict.WRONG and result.path != "text" and not is_prose(candidate)
+        if result.equal or readable:
             return result
-        if result.equal:
-            return result
-        first = first or result
+        if anchor in ("hash", "answer"):
+            first = first or result
     return first or _result(False, Verdict.NO_ANSWER, None, "no_answer", "extraction")
 
 
@@ -161,11 +162,10 @@ def _other_commas(gold_text: str, gold: Node, answer_text: str, answer: Node) ->
             spelled = read_quantity(f"{whole.replace('.', '')}.{digits}")
             return spelled is not None and same_tree(gold, Number(spelled.value, True))[0]
         return False
-    if isinstance(gold, (Group, Matrix)) or isinstance(answer, Group):
-        gold_list, answer_list = parse(gold_text, bare_commas=False), parse(answer_text, bare_commas=False)
-        return any(
-            same_tree(left, right)[0]
-            for left, right in ((gold, answer_list), (gold_list, answer), (gold_list, answer_list))
-            if (left, right) != (gold, answer)
-        )
+    if isinstance(gold, Group):
+        answer_list = parse(answer_text, bare_commas=False)
+        return answer_list != answer and same_tree(gold, answer_list)[0]
+    if isinstance(gold, Number) and isinstance(answer, Group) and len(answer.items) > 2:
+        gold_list = parse(gold_text, bare_commas=False)  # `100,200,300` is more likely a list than a number
+        return gold_list != gold and same_tree(gold_list, answer)[0]
     return False

@@ -82,7 +82,7 @@ def close(gold: Quantity, answer: Quantity) -> bool:
         return True
     if not (gold.decimal or answer.decimal):
         return False
-    return abs(left - right) * RELATIVE_TOLERANCE <= abs(left)
+    return abs(left - right) * RELATIVE_TOLERANCE <= max(abs(left), abs(right))
 
 
 def same_quantity(gold: Quantity, answer: Quantity) -> bool:

@@ -7,53 +7,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from mpmath.ctx_mp import MPContext  # type: ignore[import-untyped]
 
 from .exact import rational, size_of, substitute
 from .limits import MAX_EXPONENT, MAX_STEPS, TooHardError, UndefinedError
+from .tables import names
 from .tree import Apply, Node, Number, Symbol, contains
 
 Value = Any
 """An mpmath real or complex number."""
 _LARGEST_ARGUMENT = 100_000
 """Of exponentials, gamma and trigonometric functions."""
+_TRIGONOMETRIC = names("sin cos tan cot sec csc")
 _CALLS = {
     name: name.replace("arc", "a")
-    for name in [
-        "sin",
-        "cos",
-        "tan",
-        "cot",
-        "sec",
-        "csc",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "arccot",
-        "arcsec",
-        "arccsc",
-        "sinh",
-        "cosh",
-        "tanh",
-        "coth",
-        "sech",
-        "csch",
-        "arcsinh",
-        "arccosh",
-        "arctanh",
-    ]
+    for name in _TRIGONOMETRIC
+    | names("arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh coth sech csch arcsinh arccosh arctanh")
 }
-_TRIGONOMETRIC = frozenset(["sin", "cos", "tan", "cot", "sec", "csc"])
+
+
+@lru_cache(maxsize=64)
+def _context(precision: int) -> Any:
+    """A context of one precision, which nothing changes afterwards; making one costs as much as a short evaluation."""
+    context = MPContext()
+    context.prec = precision
+    return context
 
 
 class Evaluator:
     """Evaluates trees at one precision. With `real` true, leaving the reals on the way is `UndefinedError`."""
 
     def __init__(self, precision: int, *, real: bool = False) -> None:
-        self.mp = MPContext()
-        self.mp.prec = precision
+        self.mp = _context(precision)
         self.real = real
         self.steps = 0
 

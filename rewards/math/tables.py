@@ -55,7 +55,7 @@ DROPPED = names(
     \phantom \hfill \noindent \mathstrut \strut \relax \kern \mkern \rm \bf \it \normalsize \large \Large \LARGE \huge
     \tiny \small \cr \par \smallskip \medskip \bigskip \ensuremath \boldmath \unit \$"""
 ) | {"\\ ", "\\\n", "\\\t"}
-"""Commands that only space or size things; `\$` is currency, which no value depends on."""
+"""Commands that only space or size things; a currency sign changes no value either."""
 
 TEXT_GROUPS = names(
     r"""\text \textbf \textit \textrm \textsf \texttt \textnormal \textsc \mbox \hbox \mathrm \mathsf \mathit \emph
@@ -72,8 +72,8 @@ ALIASES = {
     r"\lbrace": r"\{", r"\rbrace": r"\}", r"\lbrack": "[", r"\rbrack": "]", r"\lparen": "(", r"\rparen": ")",
     r"\dots": r"\ldots", r"\cdots": r"\ldots", r"\dotsc": r"\ldots", r"\dotsb": r"\ldots", r"\vdots": r"\ldots",
     r"\varnothing": r"\emptyset", r"\backslash": r"\setminus", r"\smallsetminus": r"\setminus", r"\sqcup": r"\cup",
-    r"\bigcup": r"\cup", r"\bigcap": r"\cap", r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\degree": r"\circ",
-    r"\degrees": r"\circ", r"\%": "%", r"\&": "&", r"\_": "_", r"\#": "#", r"\colon": ":", r"\wedge": r"\land",
+    r"\bigcup": r"\cup", r"\bigcap": r"\cap", r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\degree": "°",
+    r"\degrees": "°", r"\%": "%", r"\&": "&", r"\_": "_", r"\#": "#", r"\colon": ":", r"\wedge": r"\land",
     r"\vee": r"\lor", r"\tg": r"\tan", r"\ctg": r"\cot", r"\arctg": r"\arctan", r"\lg": r"\lg", r"\Pi": r"\prod",
     r"\varphi": r"\phi", r"\varepsilon": r"\epsilon", r"\vartheta": r"\theta", r"\Vert": r"\|", r"\lVert": r"\|",
     r"\rVert": r"\|", r"\tbf": r"\textbf", r"\iff": "=", r"\oslash": r"\emptyset", r"\newline": "\\\\",
@@ -81,7 +81,7 @@ ALIASES = {
 
 FUNCTIONS = names(
     """sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc asin acos atan sinh cosh tanh coth sech csch
-    arcsinh arccosh arctanh ln log lg exp sqrt cbrt gcd lcm max min abs floor ceil det"""
+    arcsinh arccosh arctanh ln log lg exp sqrt cbrt gcd lcm max min abs floor ceil det cis"""
 )
 FUNCTION_NAMES = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "log10"}
 PLAIN_COMMANDS = {
@@ -103,7 +103,7 @@ UNIT_LETTERS = frozenset("mgshL")
 """Single letters that, after a number, may be a unit when the other side is a bare number."""
 NOT_MEASURES = names(
     """or and not more less than least most wrong is unless plus minus no if between from to times-table either neither
-    except without incorrect false never but versus greater fewer above below over under only when where mod"""
+    except without incorrect false never but versus greater fewer above below over under only when where mod am pm"""
 )
 """Words after a value that change what it says."""
 LEADING_WORDS = names(
@@ -119,6 +119,7 @@ NUMBER_WORDS = {
         )
     )
 } | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+ALL_REALS = frozenset(("all real numbers", "all reals", "real numbers", "all real numbers x", "the real numbers"))
 NO_SOLUTION = frozenset(
     ("no solution", "no solutions", "no real solution", "no real solutions", "empty set", "the empty set")
 )

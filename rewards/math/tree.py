@@ -84,6 +84,16 @@ def children(node: Node) -> tuple[Node, ...]:
     return ()
 
 
+def depth_exceeds(node: Node, most: int) -> bool:
+    """Whether a tree has more than this many levels; level by level, so without recursion."""
+    level: tuple[Node, ...] = (node,)
+    for _ in range(most):
+        level = tuple(child for parent in level for child in children(parent))
+        if not level:
+            return False
+    return True
+
+
 def free_symbols(node: Node) -> frozenset[str]:
     """Names of the variables in a tree; bound indices of sums are none."""
     if isinstance(node, Symbol):

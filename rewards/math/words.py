@@ -8,13 +8,13 @@ from .tables import TEXT_GROUPS
 
 _COMMAND = re.compile(r"\\[a-zA-Z]+|\\.", re.ASCII | re.DOTALL)
 _WORD = re.compile(r"\d+|[^\W\d_]+")
-_NOT_TEXT = re.compile(r"[+*/=<>^|\\%]|_")
-_MERIDIEM = re.compile(r"\b([ap])\.? ?m\b\.?", re.IGNORECASE)
+_NOT_TEXT = re.compile(r"[+*/=<>^|\\%!()\[\]_]|(?<![^\W\d])-|-(?![^\W\d])")
+_MERIDIEM = re.compile(r"(?<![A-Za-z])([ap])\.? ?m\b\.?", re.IGNORECASE)
 _ARTICLES = frozenset({"the", "a", "an"})
 _CHOICE = re.compile(r"(?:(?:option|choice|answer):? )?[(\[{]? ?([A-Za-z]) ?[)\]}]?[.:)]?", re.IGNORECASE | re.ASCII)
 _LABELLED = re.compile(r"(?:[(\[] ?([A-Z]) ?[)\]][.:]?|([A-Z])[.:)]) ?(\S.*)", re.ASCII | re.DOTALL)
 _OTHER_LABEL = re.compile(r"^(?:and\b|or\b|,|;|&|/)|[(\[] ?[A-Z] ?[)\]]", re.ASCII | re.IGNORECASE)
-_LETTERS = re.compile(r"[^\W\d_]")
+_LETTERS = re.compile(r"[^\W\d_]{2}|[^\x00-\x7f]")
 
 
 def without_groups(text: str) -> str:
@@ -34,10 +34,10 @@ def without_groups(text: str) -> str:
 
 def words_of(text: str) -> tuple[str, ...]:
     """Words and digit runs in lower case; empty when the answer holds anything mathematical, or no letter."""
-    body = without_groups(text)
-    if not _LETTERS.search(body) or _NOT_TEXT.search(body.replace("-", "")):
+    body = _MERIDIEM.sub(r"\1m", without_groups(text)).strip("()[]")
+    if not _LETTERS.search(body) or _NOT_TEXT.search(body):
         return ()
-    words = _WORD.findall(_MERIDIEM.sub(r"\1m", body.lower().replace("'", "")))
+    words = _WORD.findall(body.lower().replace("'", ""))
     if len(words) > 1 and words[0] in _ARTICLES:
         words = words[1:]
     return tuple(words)

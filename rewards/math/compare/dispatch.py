@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ..limits import MAX_ITEMS, TooHardError
-from ..tables import NO_SOLUTION, NUMBER_WORDS
+from ..tables import ALL_REALS, NO_SOLUTION, NUMBER_WORDS, UNIT_LETTERS
 from ..tree import EMPTY_SET, Apply, Group, Matrix, Node, Number, Relation, Symbol, Words, contains, replace_operation
-from .realsets import real_set, same_set
+from .realsets import ALL_REALS as ALL_REALS_SET
+from .realsets import real_set, same_real_set
 from .relations import gold_relation, is_equality, name_of, restated
 from .values import Outcome, same_value
 
@@ -22,8 +23,23 @@ def equivalent(gold: Node, answer: Node) -> Outcome:
     if is_value(gold) and is_value(answer):
         if _is_ratio(gold) or _is_ratio(answer):
             return same_ratio(gold, answer), "structure"
-        return same_value(gold, answer)
+        outcome = same_value(gold, answer)
+        return outcome if outcome[0] else _without_unit(gold, answer, outcome)
     return _equal(gold, answer), "structure"
+
+
+def _without_unit(gold: Node, answer: Node, outcome: Outcome) -> Outcome:
+    """`10 m` against 10: a single letter after a number is its unit when the other side is a number without one."""
+    for value, other in ((gold, answer), (answer, gold)):
+        if isinstance(value, Number) and isinstance(other, Apply) and other.head == "multiply":
+            number, unit = other.args
+            if (
+                isinstance(number, Number)
+                and isinstance(unit, Symbol)
+                and (unit.name in UNIT_LETTERS or unit.name == "Omega")
+            ):
+                return same_value(value, number)
+    return outcome
 
 
 def is_value(node: Node) -> bool:
@@ -81,9 +97,15 @@ def _equal(gold: Node, answer: Node) -> bool:
 def _words(gold: Node, answer: Node) -> bool:
     if isinstance(gold, Words) and isinstance(answer, Words):
         return gold.text.lower() == answer.text.lower()
+    for words, other in ((gold, answer), (answer, gold)):
+        if isinstance(words, Words) and words.text.lower() in ALL_REALS:
+            return real_set(other) == ALL_REALS_SET
     if gold == EMPTY_SET or answer == EMPTY_SET:
         words = answer if gold == EMPTY_SET else gold
         return isinstance(words, Words) and words.text.lower() in NO_SOLUTION
+    if isinstance(answer, Symbol) or isinstance(gold, Symbol):
+        names = {node.text if isinstance(node, Words) else getattr(node, "name", "") for node in (gold, answer)}
+        return len(names) == 1
     if isinstance(answer, Words) and isinstance(gold, Number):
         return NUMBER_WORDS.get(answer.text.lower()) == gold.value
     if isinstance(gold, Words) and isinstance(answer, Number):
@@ -139,14 +161,20 @@ def _groups(gold: Group, answer: Group) -> bool:
     if gold.opening in ordered:
         return gold.opening != "[" and gold.closing != "]" and not answer.opening and _coordinates(gold, answer)
     if answer.opening in ordered:
-        return (
-            not gold.opening and (answer.opening, answer.closing) == ("(", ")") and _any_order(gold.items, answer.items)
-        )
-    if _any_order(gold.items, answer.items):
+        if gold.opening or (answer.opening, answer.closing) != ("(", ")"):
+            return False
+        return _coordinates(answer, gold) if _all_relations(gold) else _any_order(gold.items, answer.items)
+    if not _other_condition(gold, answer) and _any_order(gold.items, answer.items):
         return True
     if _all_relations(gold) or not (_plain_items(gold) and _plain_items(answer)):
         return not (_all_relations(answer) and not _all_relations(gold)) and _sets(gold, answer)
     return False
+
+
+def _other_condition(gold: Group, answer: Group) -> bool:
+    """Whether one list of inequalities says "or" and the other does not."""
+    conditions = any(isinstance(item, Relation) and not is_equality(item) for item in gold.items)
+    return conditions and (gold.joiner == "or") != (answer.joiner == "or")
 
 
 def _plain_items(group: Group) -> bool:
@@ -198,10 +226,8 @@ def _any_order(gold: tuple[Node, ...], answer: tuple[Node, ...]) -> bool:
 def _sets(gold: Node, answer: Node) -> bool:
     if is_value(gold) and not _set_like(gold):
         return False
-    left = real_set(gold)
-    right = real_set(answer) if left is not None else None
-    if left is not None and right is not None:
-        return same_set(left, right)
+    if same_real_set(gold, answer):
+        return True
     if isinstance(gold, Apply) and isinstance(answer, Apply) and gold.head == answer.head == "union":
         return _any_order(gold.args, answer.args)
     return False

@@ -44,6 +44,20 @@ def same_set(gold: RealSet, answer: RealSet) -> bool:
     )
 
 
+def same_real_set(gold: Node, answer: Node) -> bool:
+    """Whether two notations mean the same set of reals; conditions must be on the same one variable."""
+    names = _variables(gold), _variables(answer)
+    if max(len(names[0]), len(names[1])) > 1 or (names[0] and names[1] and names[0] != names[1]):
+        return False
+    left = real_set(gold)
+    right = real_set(answer) if left is not None else None
+    return left is not None and right is not None and same_set(left, right)
+
+
+def _variables(node: Node) -> frozenset[str]:
+    return frozenset(name for name in free_symbols(node) if name != "infinity" and not name.startswith("set "))
+
+
 def _same_end(left: End, right: End) -> bool:
     return left.closed == right.closed and same_value(left.node, right.node)[0]
 
@@ -181,6 +195,8 @@ def _half_line(left: Node, right: Node, operator: str, name: str) -> RealSet | N
         return None
     if right == Symbol(name):
         left, right, operator = right, left, _FLIPPED[operator]
+    if isinstance(left, Apply) and left.head == "abs":
+        return _of_absolute(left.args[0], right, operator, name)
     if left != Symbol(name):
         solved = _linear_root(zero_minus(left, right), name)
         if solved is None:
@@ -196,6 +212,18 @@ def _half_line(left: Node, right: Node, operator: str, name: str) -> RealSet | N
         return normal([Interval(end, PLUS_INFINITY)])
     point = normal([Interval(end, end)])
     return point if operator == "=" else complement(point)
+
+
+def _of_absolute(inner: Node, bound: Node, operator: str, name: str) -> RealSet | None:
+    """`|u| < c` is -c < u < c; `|u| > c` is what is left."""
+    if operator in (">", ">="):
+        inside = _of_absolute(inner, bound, "<=" if operator == ">" else "<", name)
+        return None if inside is None else complement(inside)
+    if operator not in ("<", "<="):
+        return None
+    low = _half_line(Apply("negate", (bound,)), inner, operator, name)
+    high = _half_line(inner, bound, operator, name)
+    return None if low is None or high is None else intersection(low, high)
 
 
 def _linear_root(node: Node, name: str) -> tuple[Node, bool] | None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 
 from ..limits import UndefinedError
-from ..tree import CONSTANTS, Apply, Group, Node, Relation, Symbol, Words, free_symbols
-from .realsets import real_set, same_set
+from ..tree import CONSTANTS, Apply, Group, Node, Number, Relation, Symbol, Words, free_symbols
+from .realsets import same_real_set
 from .values import approximate, proportional, same_value, zero_minus
 
 Equivalence = Callable[[Node, Node], bool]
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _NAMED_FUNCTIONS = frozenset(["sin", "cos", "tan", "cot", "sec", "csc", "abs"])
-_LOOSE = 0.01
-"""Two sides of `≈` restate one value when they differ by at most this share."""
 
 
 def is_name(node: Node) -> bool:
@@ -64,8 +63,18 @@ def restated(node: Relation) -> list[Node] | None:
 
 
 def _about(left: Node, right: Node) -> bool:
+    """Whether `left ≈ right` is a true rounding: they differ by at most one unit of the last decimal place shown."""
     first, second = approximate(left), approximate(right)
-    return first is not None and second is not None and bool(abs(first - second) <= _LOOSE * abs(first))
+    if first is None or second is None:
+        return False
+    places = [decimal_places(node) for node in (left, right) if isinstance(node, Number)]
+    return bool(abs(first - second) <= 10.0 ** -min(places, default=2))
+
+
+def decimal_places(number: Number) -> int:
+    """Digits after the decimal point that the value needs, at most 15; 15 for a value that no decimal spells."""
+    value = Fraction(number.value)
+    return next((places for places in range(15) if (value * 10**places).denominator == 1), 15)
 
 
 def name_of(node: Relation) -> Node | None:
@@ -80,7 +89,7 @@ def gold_relation(gold: Relation, answer: Node, equivalent: Equivalence) -> bool
     if gold.operators == ("in",):
         inner = answer.terms[1] if isinstance(answer, Relation) and answer.operators == ("in",) else answer
         if gold.operators != getattr(answer, "operators", gold.operators) and isinstance(answer, Relation):
-            return _as_sets(gold, answer)
+            return same_real_set(gold, answer)
         return equivalent(gold.terms[1], inner)
     if is_equality(gold):
         if isinstance(answer, Relation):
@@ -89,20 +98,7 @@ def gold_relation(gold: Relation, answer: Node, equivalent: Equivalence) -> bool
         return values is not None and name_of(gold) is not None and any(equivalent(value, answer) for value in values)
     if isinstance(answer, Relation) and _same_chain(gold, answer):
         return True
-    return _as_sets(gold, answer)
-
-
-def _as_sets(gold: Node, answer: Node) -> bool:
-    names = _variables(gold), _variables(answer)
-    if names[0] and names[1] and names[0] != names[1]:
-        return False
-    left = real_set(gold)
-    right = real_set(answer) if left is not None else None
-    return left is not None and right is not None and same_set(left, right)
-
-
-def _variables(node: Node) -> frozenset[str]:
-    return frozenset(name for name in free_symbols(node) if name != "infinity" and not name.startswith("set "))
+    return same_real_set(gold, answer)
 
 
 def _same_equation(gold: Relation, answer: Relation, equivalent: Equivalence) -> bool:

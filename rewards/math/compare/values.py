@@ -78,8 +78,8 @@ def _same(gold: Node, answer: Node) -> Outcome:
 
 
 def within_tolerance(gold: Rational, answer: Rational) -> bool:
-    """Relative error of at most 1e-6 of the gold value."""
-    return abs(Fraction(gold) - answer) * RELATIVE_TOLERANCE <= abs(Fraction(gold))
+    """Relative error of at most 1e-6."""
+    return abs(Fraction(gold) - answer) * RELATIVE_TOLERANCE <= max(abs(Fraction(gold)), abs(Fraction(answer)))
 
 
 def _infinite(node: Node) -> int:
@@ -97,7 +97,7 @@ def _same_constant(gold: Node, answer: Node, decimal: bool) -> Outcome:
         left, right = quick(gold, {}), quick(answer, {})
         scale = max(abs(left), abs(right))
         if decimal:
-            return bool(abs(left - right) * RELATIVE_TOLERANCE <= abs(left)), "numeric"
+            return bool(abs(left - right) * RELATIVE_TOLERANCE <= scale), "numeric"
         if abs(left - right) > quick.mp.ldexp(scale, -_QUICK_BITS // 2):
             return False, "numeric"
         bound = bound_of(Apply("subtract", (gold, answer)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..limits import NotMathsError
 from ..tables import FUNCTIONS
 from ..tree import EMPTY_SET, IMAGINARY, INFINITY, PI, Apply, Group, Matrix, Node, Words
+from .build import divide
 from .functions import FunctionParser
 
 _DELIMITED = {r"\lfloor": (r"\rfloor", "floor"), r"\lceil": (r"\rceil", "ceil"), r"\|": (r"\|", "abs")}
@@ -56,13 +57,12 @@ class BracketParser(FunctionParser):
             self.expect(r"\rangle")
             return Group("<", ">", inner.items if isinstance(inner, Group) and not inner.opening else (inner,))
         if text.startswith(r"\begin:"):
-            return self.matrix(text[7:])
+            return self.cases() if text == r"\begin:cases" else self.matrix(text[7:])
         return self.named(text)
 
     def bracketed(self, opening: str) -> Node:
         if opening == "{":
-            inner = self.inside("", "}")
-            return inner
+            return self.group()
         if opening == "|":
             return self.absolute()
         if opening not in _CLOSING:
@@ -89,6 +89,16 @@ class BracketParser(FunctionParser):
         self.expect(closing)
         return inner
 
+    def group(self) -> Node:
+        """Braces, with TeX's `{a \\over b}`."""
+        saved, self.bars = self.bars, []
+        inner = self.statement()
+        if self.accept(r"\over"):
+            inner = divide(inner, self.statement())
+        self.bars = saved
+        self.expect("}")
+        return inner
+
     def absolute(self) -> Node:
         self.bars.append("|")
         inner = self.sum()
@@ -111,6 +121,16 @@ class BracketParser(FunctionParser):
             return Group("{", "}", inner.items)
         return Group("{", "}", (inner,))
 
+    def cases(self) -> Node:
+        """The rows of a `cases` environment: a list of what must hold together."""
+        rows = []
+        while not self.peek().text.startswith(r"\end:"):
+            rows.append(self.statement())
+            if not self.accept("\\\\"):
+                break
+        self.expect(r"\end:cases")
+        return Group("", "", tuple(rows), "and")
+
     def matrix(self, kind: str) -> Node:
         rows: list[tuple[Node, ...]] = []
         while True:
@@ -122,8 +142,8 @@ class BracketParser(FunctionParser):
             rows.append(tuple(row))
             if not self.accept("\\\\"):
                 break
-            while self.accept(r"\hline"):
-                pass
+            if self.peek().text == "[" and self.peek(1).kind == "number" and self.peek(2).kind == "word":
+                self.at += 4  # the extra space of `\\[4pt]`
         if not self.take().text.startswith(r"\end:") or len({len(row) for row in rows}) != 1:
             raise NotMathsError("a malformed matrix")
         return Matrix(tuple(rows), "vmatrix" if kind == "vmatrix" else "matrix")

@@ -6,55 +6,16 @@ from fractions import Fraction
 
 from ..limits import MAX_DEPTH, NotMathsError, TooHardError
 from ..literals import MAX_DIGITS
-from ..tables import MULTIPLIERS
+from ..tables import MULTIPLIERS, names
 from ..tree import Apply, Node, Number, Symbol, Words
 from .build import divide, is_literal_fraction, multiply, name_of, negative
 from .tokens import END, Token
 
 _ATOM_MARKS = frozenset("([|")
-_ATOM_COMMANDS_STOP = frozenset(
-    [
-        r"\cup",
-        r"\cap",
-        r"\setminus",
-        r"\in",
-        r"\notin",
-        r"\pm",
-        r"\mp",
-        r"\land",
-        r"\lor",
-        r"\ldots",
-        r"\}",
-        r"\rfloor",
-        r"\rceil",
-        r"\rangle",
-        r"\\",
-        r"\pmod",
-        r"\bmod",
-        r"\mod",
-        r"\to",
-        r"\rightarrow",
-        r"\Rightarrow",
-        r"\implies",
-        r"\Leftrightarrow",
-        r"\mapsto",
-        r"\subset",
-        r"\subseteq",
-        r"\parallel",
-        r"\perp",
-        r"\circ",
-        r"\|",
-        r"\prime",
-        r"\because",
-        r"\therefore",
-        r"\middle",
-        r"\end:matrix",
-        r"\end:vmatrix",
-        r"\end:array",
-        r"\forall",
-        r"\exists",
-        r"\not",
-    ]
+_ATOM_COMMANDS_STOP = names(
+    r"""\cup \cap \setminus \in \notin \pm \mp \land \lor \ldots \} \rfloor \rceil \rangle \\ \pmod \bmod \mod \to
+    \rightarrow \Rightarrow \implies \Leftrightarrow \mapsto \subset \subseteq \parallel \perp \circ \| \prime \because
+    \therefore \middle \end:matrix \end:vmatrix \end:cases \forall \exists \not \over"""
 )
 
 
@@ -199,7 +160,7 @@ class ExpressionParser:
         if token.kind in ("number", "letter"):
             return True
         if token.kind == "word":
-            return token.text.lower() not in ("and", "or")
+            return token.text.lower() not in ("and", "or", "to")
         if token.kind == "command":
             return token.text not in _ATOM_COMMANDS_STOP
         if token.text == "|":
@@ -255,11 +216,14 @@ class ExpressionParser:
     def postfix(self, node: Node) -> Node:
         while True:
             token = self.peek()
-            if token.kind != "mark" or token.text not in ("!", "%", "'"):
+            if token.kind != "mark" or token.text not in ("!", "%", "'", "°"):
                 return node
             if token.text == "'":
                 self.take()
                 node = Symbol(name_of(node) + "'")
+            elif token.text == "°":
+                self.take()
+                node = Apply("degree", (node,))
             elif token.text == "!":
                 self.take()
                 double = self.accept("!")

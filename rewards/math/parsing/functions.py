@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..limits import NotMathsError
 from ..tables import FUNCTION_NAMES, FUNCTIONS, names
-from ..tree import Apply, Group, Node, Number, Symbol, Words
+from ..tree import IMAGINARY, Apply, Group, Node, Number, Symbol, Words
 from .build import divide, multiply, name_of
 from .operands import OperandParser
 from .tokens import Token
@@ -65,6 +65,8 @@ class FunctionParser(OperandParser):
         argument = self.function_argument()
         if name in ("log", "ln"):
             return Apply("log", (argument,) if base is None else (argument, base))
+        if name == "cis":
+            return Apply("add", (Apply("cos", (argument,)), Apply("multiply", (Apply("sin", (argument,)), IMAGINARY))))
         return Apply(name, (argument,))
 
     def log_base(self) -> Node:

@@ -35,6 +35,9 @@ class OperandParser(ExpressionParser):
         if self.peek().text == "_":
             self.take()
             return self.in_base(text)
+        mantissa, exponent = scientific(text)
+        if exponent is not None:
+            return Number(Fraction(mantissa) * Fraction(10) ** exponent, "." in mantissa or exponent < 0)
         whole, point, digits = text.partition(".")
         repeated = self.repeating(point)
         if repeated is not None:
@@ -126,6 +129,16 @@ class OperandParser(ExpressionParser):
                 name = f"{name}_{self.subscript()}"
             return Symbol(name)
         raise NotMathsError(f"command {text}")
+
+
+def scientific(text: str) -> tuple[str, int | None]:
+    """Mantissa and exponent of `6.7e-5`; the exponent is None without an `e`."""
+    mantissa, mark, exponent = text.replace("E", "e").partition("e")
+    if not mark:
+        return text, None
+    if len(exponent) > 5 or abs(int(exponent)) > MAX_DIGITS:
+        raise TooHardError("too large an exponent")
+    return mantissa, int(exponent)
 
 
 def based_number(digits: str, base: int) -> Number:

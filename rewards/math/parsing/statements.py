@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from ..limits import MAX_ANSWER, NotMathsError, TooHardError
+from ..limits import MAX_ANSWER, MAX_TREE_DEPTH, NotMathsError, TooHardError
 from ..normalise import join_groups
 from ..tables import LEADING_WORDS
-from ..tree import Apply, Group, Node, Relation
+from ..tree import Apply, Group, Node, Relation, depth_exceeds
 from .brackets import BracketParser
 from .operands import based_number
-from .tokens import tokenise
+from .tokens import Token, tokenise
 
 _RELATIONS = {
     "=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "~": "~", r"\in": "in", r"\to": "=",
     r"\rightarrow": "=", r"\Rightarrow": "=", r"\implies": "=",
 }  # fmt: skip
+_INEQUALITIES = ("<", ">", "<=", ">=", "!=")
 _SET_OPERATIONS = {r"\cup": "union", r"\cap": "intersection", r"\setminus": "difference"}
-_JOINERS = {"and": "and", "or": "or", r"\land": "and", r"\lor": "or", "&": "and"}
+_RATIO = (Token("mark", ":"), Token("word", "to"))
+_JOINERS = {"and": "and", "or": "or", r"\land": "and", r"\lor": "or", "&": "and", r"\cup": "or", r"\cap": "and"}
 _TEXT_GROUP = re.compile(r"\\(?:text|mathrm|textrm|mbox)\{(\w+)\}", re.ASCII)
 _BASED = re.compile(r"\(?([0-9A-Fa-f]+)\)?_\{?\(?(\d\d?)\)?\}?", re.ASCII)
 
@@ -63,7 +65,8 @@ class StatementParser(BracketParser):
                 break
             self.at += 2 if negated else 1
             operators.append("!=" if negated else operator)
-            terms.append(self.set_operation())
+            # After an inequality `∪` joins two inequalities, not two terms of one.
+            terms.append(self.ratio() if operator in _INEQUALITIES else self.set_operation())
         return terms[0] if not operators else Relation(tuple(terms), tuple(operators))
 
     def set_operation(self) -> Node:
@@ -75,10 +78,11 @@ class StatementParser(BracketParser):
 
     def ratio(self) -> Node:
         first = self.sum()
-        if self.peek().text != ":" or self.peek().kind != "mark" or self.bars[-1:] == [r"\{"]:
+        if self.peek() not in _RATIO or self.bars[-1:] == [r"\{"]:
             return first
         parts = [first]
-        while self.accept(":"):
+        while self.peek() in _RATIO:
+            self.take()
             parts.append(self.sum())
         return Apply("ratio", tuple(parts))
 
@@ -106,4 +110,7 @@ def parse(text: str, bare_commas: bool = True) -> Node:
     if based is not None and any(char.isdigit() for char in based[1]):
         return based_number(based[1], int(based[2]))
     parser = StatementParser(tokenise(join_groups(text, bare_commas=bare_commas)))
-    return parser.whole()
+    tree = parser.whole()
+    if depth_exceeds(tree, MAX_TREE_DEPTH):
+        raise TooHardError("too deep a tree")
+    return tree

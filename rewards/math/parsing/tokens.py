@@ -27,12 +27,14 @@ class Token(NamedTuple):
 
 END = Token("end", "")
 _TOKEN = re.compile(
-    r"(?P<space>\s+)|(?P<number>\d+(?:\.\d+)?|\.\d+)|(?P<command>\\(?:[A-Za-z]+|.))|(?P<letters>[A-Za-z]+)"
+    r"(?P<space>\s+)|(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+(?![\dA-Za-z]))?)|(?P<command>\\(?:[A-Za-z]+|.))|(?P<letters>[A-Za-z]+)"
     r"|(?P<mark>\*\*|<=|>=|!=|<>|==|\.\.\.|\\$|.)",
     re.ASCII | re.DOTALL,
 )
 _NAME = re.compile(r"\s*\{([A-Za-z]+\*?)\}")
-_ENVIRONMENTS = frozenset({"pmatrix", "bmatrix", "matrix", "Bmatrix", "vmatrix", "Vmatrix", "smallmatrix", "array"})
+_ENVIRONMENTS = frozenset(
+    {"pmatrix", "bmatrix", "matrix", "Bmatrix", "vmatrix", "Vmatrix", "smallmatrix", "array", "cases"}
+)
 _MARKS = {"**": "^", "==": "=", "<>": "!=", "...": r"\ldots"}
 _MAX_NESTED_TEXT = 6
 _APOSTROPHES = "'’"
@@ -85,7 +87,8 @@ def _scan(text: str, tokens: list[Token], *, as_text: bool, nested: int) -> None
         elif kind == "letters":
             at = _letters(text, piece, at, tokens, as_text)
         elif kind == "mark" and piece not in "$~" and not (as_text and piece in ".\"'"):
-            tokens.append(Token("mark", _MARKS.get(piece, piece)))
+            mark = _MARKS.get(piece, piece)
+            tokens.append(Token("command" if mark[0] == "\\" and len(mark) > 1 else "mark", mark))
         if len(tokens) > MAX_TOKENS:
             raise TooHardError("too many tokens")
 
@@ -100,7 +103,8 @@ def _letters(text: str, run: str, at: int, tokens: list[Token], as_text: bool) -
         if lower in ("a", "p") and text[at : at + 3].lower() == ".m.":
             tokens.append(Token("word", lower + "m"))
             return at + 3
-        if as_text or run in SHORT_WORDS:
+        after_word = len(run) > 1 and bool(tokens) and tokens[-1].kind == "word"
+        if as_text or after_word or run in SHORT_WORDS:
             tokens.append(Token("word", run))
             return at
         if run in FUNCTIONS or run in PLAIN_COMMANDS:
@@ -184,12 +188,6 @@ def _environment(text: str, command: str, at: int, tokens: list[Token]) -> int:
         while text[at : at + 1] == " ":
             at += 1
         at = _skip_group(text, at)
-    kind = (
-        "vmatrix"
-        if name[1] in ("vmatrix", "Vmatrix")
-        else "array"
-        if name[1] in ("array", "matrix", "smallmatrix")
-        else "matrix"
-    )
+    kind = {"vmatrix": "vmatrix", "Vmatrix": "vmatrix", "cases": "cases"}.get(name[1], "matrix")
     tokens.append(Token("command", f"{command}:{kind}"))
     return at
