@@ -60,9 +60,10 @@ def judge(gold: str, text: str, *, mode: str = "lenient") -> Result:
     if found.source == "tag":
         assert found.answer is not None
         return _first_readable(known, found.answer, whole=True)
-    if mode == "strict" or found.reason != "no_box" or "<answer>" in text[-MAX_ANSWER:]:
+    body = after_reasoning(text) or ""
+    if mode == "strict" or found.reason != "no_box" or "<answer>" in body[-MAX_ANSWER:]:
         return _result(False, Verdict.NO_ANSWER, None, found.reason, "extraction")
-    return _first_readable(known, after_reasoning(text) or "", whole=False)
+    return _first_readable(known, body, whole=False)
 
 
 def equivalent(gold: str, answer: str) -> bool:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 _SIZE = struct.Struct("!I")
-_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False, ensure_ascii=False).encode
 
 
 def frame(value: Any) -> bytes:
-    """`value` as JSON behind its length in bytes. Lone surrogates survive: the JSON is ASCII."""
-    body = _encode(value).encode("ascii")
+    """`value` as JSON behind its length in bytes. Any text survives: escaped surrogates would be joined when read."""
+    body = _encode(value).encode("utf-8", "surrogatepass")
     return _SIZE.pack(len(body)) + body
 
 
@@ -25,7 +25,7 @@ def take_frames(received: bytearray) -> Iterator[Any]:
             end = start + _SIZE.size + _SIZE.unpack_from(received, start)[0]
             if len(received) < end:
                 break
-            body = bytes(memoryview(received)[start + _SIZE.size : end])
+            body = str(memoryview(received)[start + _SIZE.size : end], "utf-8", "surrogatepass")
             start = end
             yield json.loads(body)
     finally:
