@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from benchmarks.verifier_pool import pool_costs
 from grpo.rewards.math import clear_caches, close, start, verify_batch
 from grpo.run.summary import git_commit
 
@@ -65,7 +66,7 @@ def measure(sizes: Sizes) -> dict[str, Any]:
     os.sched_setaffinity(0, {core})
     close()  # workers of before would run elsewhere
     try:
-        return facts(sizes, core) | {"workloads": _measured(sizes)}
+        return facts(sizes, core) | {"pool": pool_costs(sizes.seed), "workloads": _measured(sizes)}
     finally:
         close()
         os.sched_setaffinity(0, cores)
@@ -196,6 +197,7 @@ def table(record: dict[str, Any]) -> Iterator[str]:
     """The figures a person looks for first."""
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     yield f"one core of {record['machine']['name']}, {record['repeats']} repeats, {versions}, commit {record['commit']}"
+    yield ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in record["pool"].items())
     rates = f"{'ours /s':>12}{'math-verify /s':>16}{'ratio':>8}{'range':>16}{'wanted':>9}"
     yield f"\n{'pairs':<18}{'n':>6}{rates}{'equal':>15}"
     for name, row in record["workloads"].items():

@@ -44,4 +44,5 @@ def test_the_record(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ratios = [theirs / ours for ours, theirs in zip(*row["seconds"].values(), strict=True)]
         assert row["pairs"] == 6 and row["ratio_range"] == [min(ratios), max(ratios)]
         assert row["ratio"] == pytest.approx(sum(ratios) / 2)
-    assert len(list(table(record))) == 2 + len(BARS)
+    assert all(value > 0 for value in record["pool"].values()) and len(record["pool"]) == 5
+    assert len(list(table(record))) == 3 + len(BARS)

@@ -34,7 +34,7 @@ class Worker:
 
     def __init__(self, template: TemplateProcess, pid: int, channel: socket.socket, shared: int) -> None:
         self._template = template
-        self._pid = pid
+        self.pid = pid
         self.channel = channel
         self.channel.setblocking(False)
         self.unsent = memoryview(b"")
@@ -55,7 +55,7 @@ class Worker:
     def end(self) -> int | None:
         """Kill it: its exit code, negative for a signal, or None when its template is gone, and it with that."""
         try:
-            return self._template.end(self._pid)
+            return self._template.end(self.pid)
         except PoolError:
             return None
         finally:
