@@ -12,7 +12,7 @@ _TAIL = 4_000
 _ANSWER = re.compile(
     r"(?:\b(?:answer|choice|option)\b(?: ?\([^()\n]{0,30}\))?(?: to [^.:\n]{1,80}?)? ?(?:\*\*)? ?"
     r"(?:is|are|:|=|：|should be|would be|must be)"
-    r"|答案(?:是|为|為|：|:)?|\bsolution is|\bsolution:)[ \t]*(?:\*\*)?:?[ \t]*\n?",
+    r"|答案(?:是|为|為|：|:)?|(?:故选|应选)[：:]?|\bsolution is|\bsolution:)[ \t]*(?:\*\*)?:?[ \t]*",
     re.IGNORECASE,
 )
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
@@ -57,9 +57,17 @@ def is_prose(text: str) -> bool:
     return match is not None and match[1].lower() not in _MATHS_WORDS
 
 
+def count_numbers(text: str) -> int:
+    """How many numbers stand in a short text."""
+    return len(_NUMBER.findall(text[:_TAIL]))
+
+
 def _after(rest: str) -> Iterator[tuple[str, str]]:
     """What follows an anchor: a maths span at its start, else its first sentence, else the first number of that."""
+    listed = rest.lstrip(" *:\t").startswith("\n")
     rest = rest.lstrip(" *:\n\t")
+    if listed and rest.startswith("- "):
+        rest = rest[2:]
     span = _SPAN.match(rest)
     if span is not None:
         end = span.end()

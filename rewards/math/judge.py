@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from .anchors import candidates, is_prose
+from .anchors import candidates, count_numbers, is_prose
 from .compare import equivalent as same_tree
 from .extract import after_reasoning, boxed, extract
 from .limits import MAX_ANSWER, NotMathsError, TooHardError
@@ -12,7 +12,8 @@ from .literals import Quantity, canonical_digits, read_quantity, same_quantity
 from .normalise import squeeze, tidy
 from .parsing import parse
 from .result import Result, Verdict
-from .tree import Group, Node, Number
+from .salvage import decimal_point, other_readings, same_tokens, without_label
+from .tree import Group, Node, Number, has_decimal
 from .words import choice_letter, labelled, words_of
 
 MODES = ("lenient", "strict")
@@ -80,7 +81,8 @@ def _first_readable(gold: _Gold, body: str, *, whole: bool) -> Result:
             return result
     first: Result | None = None
     for candidate, anchor in candidates(body):
-        if not candidate.strip():
+        # Inside a tag nothing but the answer is expected: the last of several numbers is no better than the others.
+        if not candidate.strip() or (whole and anchor == "last" and count_numbers(body) > 1):
             continue
         result = _judged(gold, candidate)
         readable = result.verdict is Verdict.WRONG and result.path != "text" and not is_prose(candidate)
@@ -142,31 +144,33 @@ def _by_tree(gold: _Gold, answer: str, raw: str) -> Result:
     except TooHardError:
         return _result(False, Verdict.UNPARSABLE, raw, "too_hard", "structure")
     except NotMathsError:
-        return _verdict(False, raw, "text")
+        return _verdict(not gold.words and same_tokens(gold.text, answer), raw, "text")
+    refused = _result(False, Verdict.UNPARSABLE, raw, "not_maths", "structure")
     try:
-        answer_tree = parse(answer)
-        equal, path = same_tree(gold_tree, answer_tree)
-        if not equal and "," in answer + gold.text:
-            equal = _other_commas(gold.text, gold_tree, answer, answer_tree)
-        return _verdict(equal, raw, path)
+        for reading in (without_label(answer), *other_readings(answer)):
+            try:
+                answer_tree = parse(reading)
+            except NotMathsError:
+                continue
+            equal, path = same_tree(gold_tree, answer_tree)
+            if not equal and "," in answer + gold.text:
+                equal = _other_commas(gold.text, gold_tree, reading, answer_tree)
+            return _verdict(equal, raw, path)
+        point = decimal_point(answer) if has_decimal(gold_tree) else None
+        return refused if point is None else _verdict(same_tree(gold_tree, parse(point))[0], raw, "structure")
     except TooHardError:
         return _result(False, Verdict.UNPARSABLE, raw, "too_hard", "structure")
     except NotMathsError:
-        return _result(False, Verdict.UNPARSABLE, raw, "not_maths", "structure")
+        return refused
 
 
 def _other_commas(gold_text: str, gold: Node, answer_text: str, answer: Node) -> bool:
     """Second readings of a comma: `1,200` as a list where the gold is one, `3,5` as 3.5 where the gold is decimal."""
-    if isinstance(gold, Number) and gold.decimal:
-        whole, comma, digits = answer_text.rpartition(",")
-        if comma and digits.isdigit() and whole.replace(".", "").lstrip("-").isdigit():
-            spelled = read_quantity(f"{whole.replace('.', '')}.{digits}")
-            return spelled is not None and same_tree(gold, Number(spelled.value, True))[0]
-        return False
     if isinstance(gold, Group):
         answer_list = parse(answer_text, bare_commas=False)
         return answer_list != answer and same_tree(gold, answer_list)[0]
     if isinstance(gold, Number) and isinstance(answer, Group) and len(answer.items) > 2:
         gold_list = parse(gold_text, bare_commas=False)  # `100,200,300` is more likely a list than a number
         return gold_list != gold and same_tree(gold_list, answer)[0]
-    return False
+    point = decimal_point(answer_text) if has_decimal(gold) else None
+    return point is not None and same_tree(gold, parse(point))[0]

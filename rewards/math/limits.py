@@ -7,8 +7,8 @@ MAX_TEXT = 100_000
 MAX_ANSWER = 3_000
 """Characters of an answer that is parsed. Plain integers of any length are compared as text before."""
 MAX_TOKENS = 1_200
-MAX_DEPTH = 90
-"""Levels of the grammar that are open at once: about three for each pair of brackets."""
+MAX_DEPTH = 100
+"""Levels of the grammar that are open at once: about four for each pair of brackets."""
 MAX_TREE_DEPTH = 120
 """Of the tree; longer products and unions, which are left-deep, stop here."""
 MAX_BITS = 50_000

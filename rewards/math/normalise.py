@@ -23,6 +23,7 @@ _BRACKETS = re.compile(r"\\?[(\[{\])}]|\\[a-zA-Z]+")
 _OPENING, _CLOSING = ("(", "[", r"\{", r"\langle"), (")", "]", r"\}", r"\rangle")
 _NO_SEPARATOR = re.compile(r"\D")
 _OVERLINE = re.compile(r"((?:\d\\overline)+)")
+_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2})")
 _BARE_COMMA = ","
 
 
@@ -46,6 +47,8 @@ def plain(text: str) -> str:
 def tidy(text: str) -> str:
     """An answer without surrounding mathematical delimiters, emphasis, spaces and final punctuation."""
     text = plain(text).strip()
+    if "\\\\" in text and "begin" not in text:
+        text = _DOUBLED.sub(r"\\", text)
     while True:
         before = text
         for opening, closing in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ('"', '"')):
@@ -59,6 +62,8 @@ def tidy(text: str) -> str:
             text = text[:-1].rstrip()
         if text.endswith((r"\,", r"\;", r"\!", r"\:")) or text.endswith("\\\\"):
             text = text[:-2].rstrip()
+        elif text.endswith("\\"):
+            text = text[:-1].rstrip()  # a control space, cut by `strip`
         if text == before:
             return text
 

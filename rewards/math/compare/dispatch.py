@@ -80,7 +80,8 @@ def _equal(gold: Node, answer: Node) -> bool:
     if isinstance(gold, Relation):
         return gold_relation(gold, answer, _same)
     if isinstance(answer, Relation):
-        return _stated(gold, answer)
+        conditions = isinstance(gold, Group) and not gold.opening and _all_relations(gold)
+        return (conditions and same_real_set(gold, answer)) or _stated(gold, answer)
     if isinstance(gold, Matrix) or isinstance(answer, Matrix):
         return _matrices(gold, answer)
     if isinstance(gold, Group) and isinstance(answer, Group):

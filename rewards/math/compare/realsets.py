@@ -176,7 +176,7 @@ def _of_operation(node: Apply) -> RealSet | None:
 def _of_relation(node: Relation) -> RealSet | None:
     if node.operators == ("in",):
         return real_set(node.terms[1])
-    names = free_symbols(node)
+    names = _variables(node)
     if len(names) != 1:
         return None
     (name,) = names

@@ -41,7 +41,7 @@ def is_equality(node: Node) -> bool:
 def restated(node: Relation) -> list[Node] | None:
     """The spellings of one value in `x = 6/8 = 3/4` or `√2 ≈ 1.414`; None if the chain does not state a value.
 
-    After the name, all terms must really be equal (within 1 % across `≈`): a false chain has no value.
+    After the name, all terms must really be equal (across `≈`, to the places shown): a false chain has no value.
     """
     if not is_equality(node):
         return None
@@ -49,6 +49,9 @@ def restated(node: Relation) -> list[Node] | None:
     if is_name(terms[0]):
         name = terms.pop(0)
         operators.pop(0)
+        while len(terms) > 1 and is_name(terms[0]):  # a = b = 3
+            terms.pop(0)
+            operators.pop(0)
     elif len(terms) == 2 and is_name(terms[1]):
         name = terms.pop()
         operators.pop()

@@ -7,6 +7,7 @@ from ..tables import FUNCTIONS
 from ..tree import EMPTY_SET, IMAGINARY, INFINITY, PI, Apply, Group, Matrix, Node, Words
 from .build import divide
 from .functions import FunctionParser
+from .tokens import Token
 
 _DELIMITED = {r"\lfloor": (r"\rfloor", "floor"), r"\lceil": (r"\rceil", "ceil"), r"\|": (r"\|", "abs")}
 _NAMED: dict[str, Node] = {r"\pi": PI, r"\infty": INFINITY, r"\imath": IMAGINARY, r"\emptyset": EMPTY_SET}
@@ -19,7 +20,13 @@ class BracketParser(FunctionParser):
     __slots__ = ()
 
     def atom(self) -> Node:
-        token = self.take()
+        self.enter()
+        node = self.operand(self.take())
+        self.depth -= 1
+        return node
+
+    def operand(self, token: Token) -> Node:
+        """The operand that begins with a token."""
         if token.kind == "number":
             return self.number(token)
         if token.kind == "letter":

@@ -7,7 +7,7 @@ from fractions import Fraction
 from ..limits import MAX_DEPTH, NotMathsError, TooHardError
 from ..literals import MAX_DIGITS
 from ..tables import MULTIPLIERS, names
-from ..tree import Apply, Node, Number, Symbol, Words
+from ..tree import Apply, Group, Node, Number, Symbol, Words
 from .build import divide, is_literal_fraction, multiply, name_of, negative
 from .tokens import END, Token
 
@@ -77,6 +77,8 @@ class ExpressionParser:
             else:
                 break
         self.depth -= 1
+        if len(terms) > 1 and any(isinstance(term, Words) for term in terms):
+            raise NotMathsError("a sum of words")
         return terms[0] if len(terms) == 1 else Apply("add", tuple(terms))
 
     def signed(self) -> Node:
@@ -131,7 +133,10 @@ class ExpressionParser:
             if isinstance(right, Apply) and right.head in ("percent", "degree"):
                 return Apply(right.head, (Apply("add", (left, *right.args)),))
             return multiply(left, right)
-        return multiply(left, self.power())
+        right = self.power()
+        if isinstance(right, Group) and isinstance(left, Symbol) and left.name.isupper():
+            return right  # the point P(2, 3)
+        return multiply(left, right)
 
     def plain_fraction(self) -> Fraction | None:
         """`1/2` after a whole number."""

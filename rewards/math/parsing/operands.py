@@ -102,13 +102,15 @@ class OperandParser(ExpressionParser):
             return IMAGINARY
         if name == "e":
             return EULER
-        if name in _CALLED and self.peek().text == "(" and self.peek().kind == "mark":
-            start = self.at
-            self.take()
-            self.statement()
-            self.expect(")")
-            return Symbol(name + "".join(part.text for part in self.tokens[start : self.at]))
-        return Symbol(name)
+        return Symbol(name + self.call_arguments() if name in _CALLED else name)
+
+    def call_arguments(self) -> str:
+        """`(x)` or `(2)` after f, g or h, which then names a value; anything longer is a product."""
+        brackets = [self.peek(ahead) for ahead in range(3)]
+        if brackets[0].text != "(" or brackets[2].text != ")" or brackets[1].kind not in ("letter", "number"):
+            return ""
+        self.at += 3
+        return f"({brackets[1].text})"
 
     def named(self, text: str) -> Node:
         if text in LETTER_SETS:

@@ -1,89 +1,131 @@
-"""The verifier under texts made to break it: bounded in time and memory, nothing executed, healthy afterwards."""
+"""Whatever the text holds, a verdict comes quickly, without recursion errors, and nothing is run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+import random
+import time
 
 import pytest
 
-from grpo.rewards.math.pool import Pool, Work
-from grpo.rewards.math.result import Result, Verdict
-from tests.rewards.math.hostile import FAMILIES, hostile_pairs
-from tests.rewards.math.pools import family, template_pid
+from grpo.rewards.math.judge import judge
+from grpo.rewards.math.result import Verdict
 
-DEADLINE_SECONDS = 1.0
-GRACE_SECONDS = 0.5
-MAX_RESIDENT_BYTES = 600 << 20
-"""Of one worker at its largest, sympy included."""
+MEGABYTE = 1_000_000
+SECONDS = 0.5
+"""Of CPU; the bound aimed at is 0.2, tests run on loaded machines."""
+
+BOXED = {
+    "tower": "9^{9^{9^{9}}}",
+    "difference of towers": "10^{10^{10}} - 10^{10^{10}} + 5",
+    "factorial": "(10^{9})!",
+    "repeated factorial": "5!!!!!!!!",
+    "binomial": r"\binom{10^9}{5\cdot10^8}",
+    "long sum": r"\sum_{k=1}^{10^9} k",
+    "nested sums": r"\sum_{i=1}^{100}\sum_{j=1}^{100}\sum_{k=1}^{100} i",
+    "factorials multiplied": r"\prod_{k=1}^{300} k!",
+    "exponentials": "e^{e^{e^{e^{9}}}}",
+    "large argument": r"\sin(10^{10^{6}})",
+    "e-notation": "1e999999999",
+    "fractions": r"\frac{" * 5000 + "1" + "}{2}" * 5000,
+    "bare fractions": r"\frac" * 400,
+    "roots": r"\sqrt{" * 500 + "5" + "}" * 500,
+    "brackets": "(" * 1400 + "5" + ")" * 1400,
+    "bars": "|x" * 500,
+    "signs": "-" * 1000 + "5",
+    "text": r"\text{" * 400 + "a" + "}" * 400,
+    "digits": "7" * MEGABYTE,
+    "letters": "x" * 2900,
+    "primes": "x" + "'" * 1000,
+    "commas": "1," * 1400,
+    "plus-minus": ",".join(rf"\pm {n}" for n in range(300)),
+    "chain": "=".join("x" * 300),
+    "dots": r"\ldots" * 400,
+    "unions": r"\cup".join(f"({2 * n},{2 * n + 1})" for n in range(150)),
+    "set": r"\{" + ",".join(map(str, range(700))) + r"\}",
+    "surds": "+".join(rf"\sqrt{{{n}}}" for n in range(2, 150)),
+    "superscripts": "x" + "²³" * 1400,
+    "matrix": r"\begin{pmatrix}" + r"\\".join(["1&2&3"] * 300) + r"\end{pmatrix}",
+    "period": r"0.\overline{" + "12" * 1400 + "}",
+    "code": "__import__('os').system('true')",
+    "nulls": "\x00" * MEGABYTE,
+    "large base": "Z" * 1900 + "_{36}",
+}
+TEXTS = {
+    "digits": "7" * MEGABYTE,
+    "dollars": "$" * MEGABYTE,
+    "stars": "**a" * (MEGABYTE // 3),
+    "open boxes": r"\boxed{" * (MEGABYTE // 7),
+    "boxes": r"\boxed{1}, " * (MEGABYTE // 11),
+    "braces": r"\boxed{" + "{" * MEGABYTE,
+    "think": "<think>" * (MEGABYTE // 7),
+    "answer tags": "<answer>" * (MEGABYTE // 8),
+    "tags": "<answer>1</answer>" * (MEGABYTE // 18),
+    "anchors": "the answer to the answer is " * (MEGABYTE // 28),
+    "hashes": "#" * MEGABYTE,
+    "numbers": "1,234 " * (MEGABYTE // 6),
+    "emoji": "😀" * MEGABYTE,
+    "lines": "\n" * MEGABYTE,
+    "brackets": "answer (" * (MEGABYTE // 8),
+}
+SOUP = (
+    r"\frac { } ( ) [ ] \{ \} ^ _ , ; : = < \le \in \cup \setminus \pm \sqrt \sqrt[3] \sum_{k=1}^ \binom \log_ \sin "
+    r"\infty \pi e i x n 1 10 0 .5 1,000 ! % ^\circ \text{cm} and | \lfloor \rfloor + - / \cdot \begin{pmatrix} "
+    r"\end{pmatrix} & \\ \ldots \overline{3} \emptyset ' \approx \boxed{ \max \mod 1e5 \over $ ** √ ² ½ 9^9^9 0^ \not"
+)
+PIECES = SOUP.split()
+GOLDS = [
+    "5",
+    r"\frac{1}{2}",
+    "x^2+1",
+    r"\sqrt{2}",
+    "(1,2)",
+    r"\{1,2\}",
+    "x>2",
+    r"\text{even}",
+    "1,2",
+    r"(1,2)\cup(3,4)",
+]
 
 
-@pytest.fixture(scope="module")
-def watched() -> Iterator[Pool]:
-    made = Pool("tests.rewards.math.watched_judge:judge", workers=2)
-    yield made
-    made.close()
+@pytest.mark.parametrize("name", BOXED)
+def test_hostile_answers(name: str) -> None:
+    for gold in GOLDS:
+        _quickly_wrong(gold, rf"\boxed{{{BOXED[name]}}}")
 
 
-def judged(pool: Pool, pairs: list[tuple[str, str]], mode: str = "lenient") -> list[Result]:
-    return pool.judge_all(Work(items=pairs, mode=mode, deadline_seconds=DEADLINE_SECONDS))
+@pytest.mark.parametrize("name", TEXTS)
+def test_hostile_texts(name: str) -> None:
+    for gold in GOLDS[:4]:
+        _quickly_wrong(gold, TEXTS[name])
 
 
-def peak_bytes(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError(f"/proc/{pid}/status has no VmHWM")
+def _quickly_wrong(gold: str, text: str) -> None:
+    start = time.process_time()
+    result = judge(gold, text)
+    assert time.process_time() - start < SECONDS
+    assert not result.equal
+    assert result.verdict in (Verdict.WRONG, Verdict.UNPARSABLE, Verdict.NO_ANSWER)
 
 
-def check(pool: Pool, count: int, seed: int, canary: Path) -> list[Result]:
-    pairs = list(hostile_pairs(seed, count, canary))
-    results = judged(pool, pairs)
-    assert len(results) == count
-    odd = {
-        index: (pairs[index][0][:80], pairs[index][1][:80], result)
-        for index, result in enumerate(results)
-        if result.equal
-        or result.milliseconds > 1000 * (DEADLINE_SECONDS + GRACE_SECONDS)
-        or (result.verdict is Verdict.ERROR and not result.reason.startswith("gold"))
-    }
-    assert odd == {}
-    assert not canary.exists() and not list(canary.parent.iterdir())
-    _, *workers = family(template_pid(pool))
-    assert len(workers) == 2 and max(map(peak_bytes, workers)) < MAX_RESIDENT_BYTES
-    healthy = judged(pool, [("2", r"\boxed{2}"), ("2", r"\boxed{3}"), (r"\frac{1}{2}", r"\boxed{0.5}")] * 10)
-    assert [one.equal for one in healthy] == [True, False, True] * 10
-    return results
+@pytest.mark.parametrize(
+    "name", ["tower", "factorial", "binomial", "long sum", "exponentials", "fractions", "brackets"]
+)
+def test_too_hard_is_said_unless_the_texts_agree(name: str) -> None:
+    assert judge("5", rf"\boxed{{{BOXED[name]}}}").reason == "too_hard"
+    assert judge(BOXED[name], rf"\boxed{{{BOXED[name]}}}").equal
 
 
-def test_the_watch_sees_what_it_should(watched: Pool, tmp_path: Path) -> None:
-    canary = tmp_path / "canary"
-    for code, event in (
-        (f"open({str(canary)!r}, 'w')", "open"),
-        ("exec('1')", "exec (<code object <module>"),
-        ("compile('1', 'name', 'eval')", "compile"),
-        (f"__import__('os').system('touch {canary}')", "os.system"),
-    ):
-        [result] = judged(watched, [("2", f"WATCH {code}")])
-        assert result.verdict is Verdict.ERROR and result.reason.startswith("PermissionError: "), result
-        assert event in result.reason, result
+def test_integers_of_any_length_are_compared_as_text() -> None:
+    digits = "7" * 50_000
+    assert judge(digits, rf"\boxed{{{digits}}}").equal
+    assert judge(digits, rf"\boxed{{00{digits}}}").equal
+    assert not judge(digits, rf"\boxed{{{digits[:-1]}8}}").equal
 
 
-def test_three_hundred_hostile_texts(watched: Pool, tmp_path: Path) -> None:
-    results = check(watched, 300, 1, tmp_path / "canary")
-    assert sum(one.verdict is Verdict.TIMED_OUT for one in results) <= 3
-
-
-@pytest.mark.slow
-def test_ten_thousand_hostile_texts(watched: Pool, tmp_path: Path) -> None:
-    results = check(watched, 10_000, 0, tmp_path / "canary")
-    slowest = max(one.milliseconds for one in results)
-    assert sum(one.verdict is Verdict.TIMED_OUT for one in results) <= 10, f"slowest {slowest} ms"
-
-
-def test_the_generator_reaches_every_family(tmp_path: Path) -> None:
-    pairs = list(hostile_pairs(1, 300, tmp_path / "canary"))
-    assert pairs == list(hostile_pairs(1, 300, tmp_path / "canary")) != list(hostile_pairs(2, 300, tmp_path / "canary"))
-    assert len(pairs) == 300 and len(FAMILIES) == 27
-    assert sum("canary" in text + gold for gold, text in pairs) > 20
-    assert max(len(text) for _, text in pairs) > 100_000
+def test_random_token_soup_never_raises() -> None:
+    rng = random.Random(7)
+    for _ in range(3_000):
+        soup = "".join(rng.choice(PIECES) for _ in range(rng.randrange(1, 12)))
+        gold = "".join(rng.choice(PIECES) for _ in range(rng.randrange(1, 5)))
+        result = judge(gold, rf"\boxed{{{soup}}}" if rng.random() < 0.8 else soup)
+        assert isinstance(result.verdict, Verdict)
