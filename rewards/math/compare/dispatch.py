@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..limits import MAX_ITEMS, TooHardError
 from ..tables import ALL_REALS, NO_SOLUTION, NUMBER_WORDS, UNIT_LETTERS
 from ..tree import EMPTY_SET, Apply, Group, Matrix, Node, Number, Relation, Symbol, Words, contains, replace_operation
+from .ellipsis import written_out
 from .realsets import ALL_REALS as ALL_REALS_SET
 from .realsets import real_set, same_real_set
 from .relations import gold_relation, is_equality, name_of, restated
@@ -53,6 +54,8 @@ def settle(node: Node) -> Node:
     """Both signs of `±` written out as items, a one-item group as its item, and a unit set product flattened."""
     if contains(node, "pm") or contains(node, "mp"):
         node = _both_signs(node)
+    if isinstance(node, Group):
+        node = written_out(node)
     if isinstance(node, Group) and not node.opening and len(node.items) == 1:
         return node.items[0]
     return node
