@@ -26,6 +26,7 @@ _NUMBER = re.compile(
 _LABEL = re.compile(r"^(?:(?:the )?(?:final )?answer|solution)\s*(?:is|:|=)?\s*:?\s*", re.IGNORECASE)
 _FIRST_WORD = re.compile(r"[^\d$\\A-Za-z]*([A-Za-z]{2,})")
 _MATHS_WORDS = FUNCTIONS | frozenset(PLAIN_COMMANDS)
+_EITHER = re.compile(r"\b(?:or|and)\b")
 _SENTENCE_END = re.compile(r"[.!?](?:\s|$|\*)|\n|。|</|, (?:because|since|which|so|as) | because | since | \(")
 
 
@@ -40,7 +41,10 @@ def candidates(body: str) -> Iterator[tuple[str, str]]:
     for match in _ANSWER.finditer(tail):
         anchor = match
     if anchor is not None:
-        yield from _after(tail[anchor.end() :][:600])
+        rest = tail[anchor.end() :][:600]
+        yield from _after(rest)
+        if _is_undecided(_sentence(rest.lstrip())):
+            return
     bold = None
     for match in _BOLD.finditer(tail):
         bold = match[1]
@@ -55,6 +59,11 @@ def is_prose(text: str) -> bool:
     """Whether a word stands before the first digit or maths span, so that the text is a sentence about its answer."""
     match = _FIRST_WORD.match(text)
     return match is not None and match[1].lower() not in _MATHS_WORDS
+
+
+def _is_undecided(sentence: str) -> bool:
+    """Whether a sentence offers several numbers: `either 5 or 6`. Then none of them alone is the answer."""
+    return _EITHER.search(sentence) is not None and count_numbers(sentence) > 1
 
 
 def count_numbers(text: str) -> int:
@@ -75,13 +84,15 @@ def _after(rest: str) -> Iterator[tuple[str, str]]:
         following = rest[end : end + 12].lstrip()
         if following.startswith((", $", "and $", "or $", ", and $", ", \\(", "and \\(", "or \\(")):
             yield sentence.replace("$", "").replace("\\(", "").replace("\\)", ""), "answer"
-        yield next(group for group in span.groups() if group is not None), "answer"
+        yield _content(span), "answer"
         return
     sentence = _sentence(rest).strip(" *")
     yield sentence, "answer"
+    if _is_undecided(sentence):
+        return
     spans = list(_SPAN.finditer(sentence))
     if spans:
-        yield next(group for group in spans[-1].groups() if group is not None), "answer"
+        yield _content(spans[-1]), "answer"
     number = _NUMBER.search(sentence)
     if number is not None:
         yield number[0], "answer"
@@ -93,13 +104,21 @@ def _sentence(text: str) -> str:
 
 
 def _last(tail: str) -> Iterator[tuple[str, str]]:
-    """The last maths span or number, whichever stands later."""
-    span = number = None
-    for match in _SPAN.finditer(tail):
-        span = match
-    for match in _NUMBER.finditer(tail):
-        number = match
-    if span is not None and (number is None or span.end() >= number.start()):
-        yield next(group for group in span.groups() if group is not None), "last"
-    if number is not None:
-        yield number[0], "last"
+    """The last maths span or number, whichever stands later; with the one before it where `or` joins the two."""
+    spans, numbers = list(_SPAN.finditer(tail)), list(_NUMBER.finditer(tail))
+    if spans and (not numbers or spans[-1].end() >= numbers[-1].start()):
+        yield _with_alternative(tail, spans), "last"
+    if numbers:
+        yield _with_alternative(tail, numbers), "last"
+
+
+def _with_alternative(tail: str, found: list[re.Match[str]]) -> str:
+    value = _content(found[-1])
+    if len(found) > 1 and tail[found[-2].end() : found[-1].start()].strip(" $,") == "or":
+        return f"{_content(found[-2])} or {value}"
+    return value
+
+
+def _content(match: re.Match[str]) -> str:
+    """The inside of a maths span, or the whole of a number."""
+    return next((group for group in match.groups() if group is not None), match[0])

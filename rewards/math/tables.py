@@ -103,7 +103,8 @@ UNIT_LETTERS = frozenset("mgshL")
 """Single letters that, after a number, may be a unit when the other side is a bare number."""
 NOT_MEASURES = names(
     """or and not more less than least most wrong is unless plus minus no if between from to times-table either neither
-    except without incorrect false never but versus greater fewer above below over under only when where mod am pm"""
+    except without incorrect false never but versus greater fewer above below over under only when where mod am pm
+    tenths hundredths thousandths halves thirds fourths quarters fifths sixths eighths"""
 )
 """Words after a value that change what it says."""
 LEADING_WORDS = names(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from ..limits import MAX_ITEMS, TooHardError
 from ..tables import ALL_REALS, NO_SOLUTION, NUMBER_WORDS, UNIT_LETTERS
 from ..tree import EMPTY_SET, Apply, Group, Matrix, Node, Number, Relation, Symbol, Words, contains, replace_operation
+from .ellipsis import written_out
 from .realsets import ALL_REALS as ALL_REALS_SET
 from .realsets import real_set, same_real_set
 from .relations import gold_relation, is_equality, name_of, restated
-from .values import Outcome, same_value
+from .values import Outcome, approximate, same_value
 
 
 def equivalent(gold: Node, answer: Node) -> Outcome:
@@ -53,6 +54,8 @@ def settle(node: Node) -> Node:
     """Both signs of `±` written out as items, a one-item group as its item, and a unit set product flattened."""
     if contains(node, "pm") or contains(node, "mp"):
         node = _both_signs(node)
+    if isinstance(node, Group):
+        node = written_out(node)
     if isinstance(node, Group) and not node.opening and len(node.items) == 1:
         return node.items[0]
     return node
@@ -156,7 +159,7 @@ def _rows(node: Node) -> tuple[tuple[Node, ...], ...] | None:
 def _groups(gold: Group, answer: Group) -> bool:
     ordered = ("(", "[", "<")
     if gold.opening in ordered and answer.opening in ordered:
-        if len(gold.items) == 2 and not _same_brackets(gold, answer):
+        if len(gold.items) == 2 and not _same_brackets(gold, answer) and not _is_descending(gold):
             return False
         return _in_order(gold.items, answer.items)
     if gold.opening in ordered:
@@ -184,6 +187,12 @@ def _plain_items(group: Group) -> bool:
 
 def _all_relations(group: Group) -> bool:
     return all(isinstance(item, Relation) for item in group.items)
+
+
+def _is_descending(pair: Group) -> bool:
+    """Whether a pair cannot be an interval, so that its brackets do not matter."""
+    low, high = approximate(pair.items[0]), approximate(pair.items[1])
+    return low is not None and high is not None and bool(low > high)
 
 
 def _same_brackets(gold: Group, answer: Group) -> bool:
@@ -239,7 +248,7 @@ def _set_like(node: Node) -> bool:
 
 
 def _is_ratio(node: Node) -> bool:
-    return isinstance(node, Apply) and node.head == "ratio"
+    return isinstance(node, Apply) and node.head in ("ratio", "time")
 
 
 def same_ratio(gold: Node, answer: Node) -> bool:
@@ -249,6 +258,9 @@ def same_ratio(gold: Node, answer: Node) -> bool:
         return False
     if all(same_value(a, b)[0] for a, b in zip(left, right, strict=True)):
         return True
+    times = [node for node in (gold, answer) if isinstance(node, Apply) and node.head == "time"]
+    if len(times) == 2 or any(Number(0) in parts for parts in (left, right)):
+        return False
     return all(
         same_value(Apply("divide", (a, left[0])), Apply("divide", (b, right[0])))[0]
         for a, b in zip(left[1:], right[1:], strict=True)
@@ -256,7 +268,7 @@ def same_ratio(gold: Node, answer: Node) -> bool:
 
 
 def _parts(node: Node) -> tuple[Node, ...]:
-    if isinstance(node, Apply) and node.head == "ratio":
+    if isinstance(node, Apply) and node.head in ("ratio", "time"):
         return node.args
     if isinstance(node, Apply) and node.head == "divide":
         return node.args

@@ -120,10 +120,10 @@ class ExpressionParser:
         mixed = literal and isinstance(left, Number) and isinstance(left.value, int) and not left.decimal
         if token.kind == "number":
             fraction = self.plain_fraction() if mixed else None
-            if fraction is None:
+            if fraction is not None and isinstance(left, Number):
+                return Number(left.value + fraction)
+            if self.tokens[self.at - 1].text not in (")", "}"):
                 raise NotMathsError("two numbers side by side")
-            assert isinstance(left, Number)
-            return Number(left.value + fraction)
         if mixed and token.text == r"\frac":
             start = self.at
             right = self.power()

@@ -21,8 +21,15 @@ _INEQUALITIES = ("<", ">", "<=", ">=", "!=")
 _SET_OPERATIONS = {r"\cup": "union", r"\cap": "intersection", r"\setminus": "difference"}
 _RATIO = (Token("mark", ":"), Token("word", "to"))
 _JOINERS = {"and": "and", "or": "or", r"\land": "and", r"\lor": "or", "&": "and", r"\cup": "or", r"\cap": "and"}
+_DIGITS = re.compile(r"\d{1,2}:[0-5]\d", re.ASCII)
 _TEXT_GROUP = re.compile(r"\\(?:text|mathrm|textrm|mbox)\{(\w+)\}", re.ASCII)
 _BASED = re.compile(r"\(?([0-9A-Fa-f]+)\)?_\{?\(?(\d\d?)\)?\}?", re.ASCII)
+
+
+def _is_time(tokens: list[Token]) -> bool:
+    """Hours, colon, two digits of minutes. A ratio may look the same; the comparison then reads it as either."""
+    hours, colon, *rest = tokens
+    return colon.text == ":" and bool(rest) and _DIGITS.fullmatch(f"{hours.text}:{rest[0].text}") is not None
 
 
 class StatementParser(BracketParser):
@@ -80,6 +87,9 @@ class StatementParser(BracketParser):
         first = self.sum()
         if self.peek() not in _RATIO or self.bars[-1:] == [r"\{"]:
             return first
+        if _is_time(self.tokens[self.at - 1 : self.at + 2]):
+            self.take()
+            return Apply("time", (first, self.sum()))
         parts = [first]
         while self.peek() in _RATIO:
             self.take()
