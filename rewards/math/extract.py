@@ -159,6 +159,6 @@ def _inner(content: str) -> str:
         return content
     nested, _ = _boxes(content, 0)
     stripped = content.strip()
-    if len(nested) == 1 and nested[0][:2] == (content.find("\\"), len(stripped) + content.find(stripped)):
+    if len(nested) == 1 and nested[0][:2] == (content.find(stripped), content.find(stripped) + len(stripped)):
         return _inner(content[nested[0][2] : nested[0][1] - 1])
     return content.replace("\\boxed", "").replace("\\fbox", "")

@@ -83,8 +83,11 @@ class BracketParser(FunctionParser):
         closing = self.take().text
         if closing not in _CLOSING[opening]:
             raise NotMathsError("brackets that do not match")
-        if isinstance(inner, Group) and not inner.opening:
-            return Group(opening, closing, inner.items)
+        items = inner.items if isinstance(inner, Group) and not inner.opening else (inner,)
+        if len(items) != 2 and closing != _CLOSING[opening][0]:
+            raise NotMathsError("only an interval has brackets of two kinds")
+        if len(items) > 1:
+            return Group(opening, closing, items)
         if (opening, closing) == ("[", "]") and isinstance(inner, Group):
             return Group("[", "]", (inner,))
         return inner

@@ -117,7 +117,7 @@ def parse(text: str, bare_commas: bool = True) -> Node:
     if len(text) > MAX_ANSWER:
         raise TooHardError("too long")
     based = _BASED.fullmatch(_TEXT_GROUP.sub(r"\1", text.replace(" ", ""))) if "_" in text else None
-    if based is not None and any(char.isdigit() for char in based[1]):
+    if based is not None and (len(based[1]) > 1 or based[1].isdigit()):
         return based_number(based[1], int(based[2]))
     parser = StatementParser(tokenise(join_groups(text, bare_commas=bare_commas)))
     tree = parser.whole()
