@@ -1,0 +1,5 @@
+"""From the text of an answer to its tree. `parse` is the entry; nothing is evaluated here."""
+
+from .statements import parse
+
+__all__ = ["parse"]

@@ -1,0 +1,78 @@
+"""The reward for mathematical answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from grpo.rewards.math.result import Result, Verdict
+from grpo.rewards.math.verifier import verify_batch
+from grpo.rewards.text import completion_text
+from grpo.types import Message
+
+SLOW_PATHS = ("numeric", "symbolic", "pool")
+"""Stages of `Result.path` that compute with many digits or with a computer algebra system, or that were cut off."""
+_SHARES = {
+    "math/no_answer": Verdict.NO_ANSWER,
+    "math/unparsable": Verdict.UNPARSABLE,
+    "math/timed_out": Verdict.TIMED_OUT,
+    "math/errors": Verdict.ERROR,
+}
+
+
+def math_answer(
+    completions: Sequence[str | Sequence[Message]],
+    answer: Sequence[str],
+    log_metric: Callable[[str, float], None] | None = None,
+    **_: Any,
+) -> list[float]:
+    """1.0 where the completion's answer equals the gold as mathematics; 0.0 where not, or where none can be read.
+
+    A judgement that ran past its deadline gives 0.0 and counts as `math/timed_out`: the text was too hard. One that
+    failed gives NaN, which the suite turns into a counted error. `answer` holds bare golds: `\\frac{1}{2}`, `12`.
+
+    Logs the shares `math/no_answer`, `math/unparsable`, `math/timed_out`, `math/errors` and `math/fast_path` (decided
+    without a computer algebra system), `math/p99_ms` (of one judgement) and `math/strict_accuracy` (right, and in a box
+    or an answer tag).
+
+    Raises:
+        ValueError: a gold cannot be read, so nothing could be right.
+        PoolError: the verifier's processes do not start.
+    """
+    texts = [completion_text(completion) for completion in completions]
+    results = verify_batch(answer, texts)
+    _check_golds(answer, results)
+    if log_metric is not None and results:
+        for name, value in shares(results).items():
+            log_metric(name, value)
+        log_metric("math/strict_accuracy", _strict_accuracy(answer, texts, results))
+    return [math.nan if one.verdict is Verdict.ERROR else float(one.equal) for one in results]
+
+
+def shares(results: Sequence[Result]) -> dict[str, float]:
+    """What is logged about a batch of at least one result."""
+    count = len(results)
+    logged = {name: sum(one.verdict is verdict for one in results) / count for name, verdict in _SHARES.items()}
+    logged["math/fast_path"] = sum(one.path not in SLOW_PATHS for one in results) / count
+    ranked = sorted(one.milliseconds for one in results)
+    logged["math/p99_ms"] = ranked[math.ceil(0.99 * count) - 1]
+    return logged
+
+
+def is_bad_gold(result: Result) -> bool:
+    """Whether the judgement failed because of the gold, and not because of the text."""
+    return result.verdict is Verdict.ERROR and result.reason.startswith("gold")
+
+
+def _check_golds(golds: Sequence[str], results: Sequence[Result]) -> None:
+    for gold, result in zip(golds, results, strict=True):
+        if is_bad_gold(result):
+            raise ValueError(f"gold answer {gold[:80]!r} cannot be read as a mathematical answer ({result.reason})")
+
+
+def _strict_accuracy(golds: Sequence[str], texts: Sequence[str], lenient: Sequence[Result]) -> float:
+    """Strict mode reads fewer places for an answer, so only what lenient mode finds right can be right in it."""
+    right = [(gold, text) for gold, text, one in zip(golds, texts, lenient, strict=True) if one.equal]
+    strict = verify_batch([gold for gold, _ in right], [text for _, text in right], mode="strict")
+    return sum(one.equal for one in strict) / len(lenient)
