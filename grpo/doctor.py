@@ -188,6 +188,17 @@ def gib(size: int) -> str:
     return f"{size / 2**30:.1f} GiB"
 
 
+def sandbox_findings() -> Iterator[Finding]:
+    """Whether programs that a model wrote could be run in isolation, which code rewards need."""
+    from grpo.rewards.code.sandbox import sandbox_problem
+
+    problem = sandbox_problem()
+    if problem is None:
+        yield Finding("ok", "code sandbox", "isolates")
+    else:
+        yield Finding("note", "code sandbox", f"code rewards cannot be used: {problem}")
+
+
 def wandb_findings(versions: Mapping[str, str], environment: Mapping[str, str]) -> Iterator[Finding]:
     """Whether a key is there, never what it is."""
     if "wandb" not in versions:
@@ -216,6 +227,7 @@ def examine() -> list[Finding]:
         lambda: kernels_findings(versions),
         device_findings,
         machine_findings,
+        sandbox_findings,
         lambda: wandb_findings(versions, os.environ),
     ]
     return [finding for part in parts for finding in part()]

@@ -22,6 +22,7 @@ from grpo.rewards.format import (
 )
 from grpo.rewards.integer import exact_integer
 from grpo.rewards.language.reward import LanguageConsistency
+from grpo.rewards.math.reward import math_answer
 from grpo.rewards.shaping.cosine import CosineLength
 from grpo.rewards.shaping.overlong import SoftOverlongPunishment
 from grpo.rewards.shaping.repetition import RepetitionPenalty
@@ -32,6 +33,7 @@ Settings = Mapping[str, Any]
 """Keyword arguments of a reward class, or of a function beyond its columns, from the config."""
 
 REGISTERED: dict[str, RewardFunction] = {
+    "math_answer": math_answer,
     "exact_integer": exact_integer,
     "think_answer_format": think_answer_format,
     "think_answer_format_opened": think_answer_format_opened,
@@ -43,7 +45,8 @@ REGISTERED: dict[str, RewardFunction] = {
     "cosine_length": CosineLength,
     "repetition_penalty": RepetitionPenalty,
 }
-"""The project's own rewards, each bounded in time; they run in the trainer's process."""
+"""The project's own rewards, each bounded in time. They are called in the trainer's process; `math_answer` hands its work
+to processes of its own."""
 
 
 def short_name(name: str) -> str:
