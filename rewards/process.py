@@ -16,8 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import grpo
 from grpo.rewards.call import CallRequest, CallResult, Outcome, RewardCallError, RewardDeadlineError, Signature
+from grpo.rewards.environment import worker_environment
 from grpo.rewards.registry import Settings
 
 START_DEADLINE_SECONDS = 120.0
@@ -27,21 +27,6 @@ STDERR_LIMIT_BYTES = 1 << 20
 """What a worker has printed is dropped between calls beyond this size."""
 LEAK_LIMIT_BYTES = 1 << 30
 """A worker that has grown by more than this since its first call is replaced before the next one."""
-SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
-NOT_SECRET = ("TOKENIZERS_PARALLELISM",)
-
-
-def worker_environment(environment: dict[str, str]) -> dict[str, str]:
-    """`environment` without variables whose names look like secrets, and with this package importable."""
-    kept = {
-        name: value
-        for name, value in environment.items()
-        if name in NOT_SECRET or not any(word in name.upper() for word in SECRET_WORDS)
-    }
-    root = str(Path(grpo.__file__).resolve().parents[1])
-    kept["PYTHONPATH"] = os.pathsep.join(filter(None, [kept.get("PYTHONPATH"), root]))
-    kept["PYTHONUNBUFFERED"] = "1"  # so that an overrun still shows what was printed before it
-    return kept
 
 
 class WorkerProcess:

@@ -45,8 +45,8 @@ REGISTERED: dict[str, RewardFunction] = {
     "cosine_length": CosineLength,
     "repetition_penalty": RepetitionPenalty,
 }
-"""The project's own rewards, each bounded in time. They are called in the trainer's process; `math_answer` hands its work
-to processes of its own."""
+"""The project's own rewards, each bounded in time. They are called in the trainer's process; `math_answer` hands its
+work to processes of its own."""
 
 
 def short_name(name: str) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from grpo.rewards.call import CallRequest, RewardCallError, RewardDeadlineError
-from grpo.rewards.process import WorkerProcess, worker_environment
+from grpo.rewards.environment import worker_environment
+from grpo.rewards.process import WorkerProcess
 
 MakeWorker = Callable[[str], WorkerProcess]
 

@@ -36,7 +36,7 @@ def test_current_folder_and_neighbours_are_importable(tmp_path: Path, monkeypatc
     ("name", "message"),
     [
         ("exact_intger", "unknown reward 'exact_intger'; did you mean 'exact_integer'"),
-        ("zzz", "registered: exact_integer, think_answer_format"),
+        ("zzz", "registered: .*exact_integer, think_answer_format"),
         ("no_such_package.fn", "no module 'no_such_package'"),
         ("grpo.rewards.integr.exact_integer", "no module 'grpo.rewards.integr'"),
         ("grpo.rewards.integer.exact_integr", "has no 'exact_integr'; did you mean 'exact_integer'"),
@@ -69,7 +69,8 @@ def test_an_import_error_inside_the_file_is_shown_as_it_is(tmp_path: Path, monke
 def test_rewards_import_without_heavy_libraries() -> None:
     code = (
         "import sys, grpo.rewards.suite; "
-        "print([m for m in ('torch', 'transformers', 'vllm', 'datasets', 'omegaconf', 'sympy', 'py3langid') if m in sys.modules])"
+        "heavy = ('torch', 'transformers', 'vllm', 'datasets', 'omegaconf', 'sympy', 'py3langid'); "
+        "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"

@@ -15,9 +15,9 @@ import threading
 from collections import deque
 from typing import Any
 
+from grpo.rewards.environment import worker_environment
 from grpo.rewards.math.pool.template import PACKET_BYTES
 from grpo.rewards.math.pool.worker import PROGRESS
-from grpo.rewards.process import worker_environment
 
 START_DEADLINE_SECONDS = 120.0
 """Most time for the template to import the verifier and all that it needs."""

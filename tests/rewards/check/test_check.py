@@ -13,7 +13,7 @@ import pytest
 
 from grpo.rewards.check.__main__ import main
 from grpo.rewards.check.rows import RowOptions, RowsError, cases_from
-from grpo.rewards.process import worker_environment
+from grpo.rewards.environment import worker_environment
 
 TRIED = """
 import random, threading, time

@@ -20,7 +20,7 @@ from grpo.rewards.code.launch import FOLDER, FileSystem
 from grpo.rewards.code.limits import Limits, SandboxError, SandboxResult, SandboxUnavailableError
 from grpo.rewards.code.sandbox import Sandbox, sandbox_problem
 from grpo.rewards.code.seccomp import ARCHITECTURES, DENIED, seccomp_filter
-from grpo.rewards.process import worker_environment
+from grpo.rewards.environment import worker_environment
 
 
 def run(sandbox: Sandbox, program: str, stdin: bytes = b"") -> SandboxResult:
