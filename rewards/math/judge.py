@@ -141,7 +141,7 @@ def _by_tree(gold: _Gold, answer: str, raw: str) -> Result:
     try:
         gold_tree = parse(gold.text)
     except TooHardError:
-        return _result(False, Verdict.UNPARSABLE, raw, "too_hard", "structure")
+        return _result(False, Verdict.ERROR, raw, "gold_too_hard", "structure")
     except NotMathsError:
         return _verdict(not gold.words and same_tokens(gold.text, answer), raw, "text")
     refused = _result(False, Verdict.UNPARSABLE, raw, "not_maths", "structure")

@@ -62,6 +62,8 @@ def tidy(text: str) -> str:
             text = text[:-1].rstrip()
         if text.endswith((r"\,", r"\;", r"\!", r"\:")) or text.endswith("\\\\"):
             text = text[:-2].rstrip()
+        elif text.endswith("\\"):
+            text = text[:-1].rstrip()  # a control space, cut by `strip`
         elif text.endswith("\\") or text.endswith("\\") or text.endswith("\\"):
             text = text[:-1].rstrip()  # a control space, cut by `strip`
         if text == before:

@@ -30,17 +30,32 @@ def equivalent(gold: Node, answer: Node) -> Outcome:
 
 
 def _without_unit(gold: Node, answer: Node, outcome: Outcome) -> Outcome:
-    """`10 m` against 10: a single letter after a number is its unit when the other side is a number without one."""
+    """`10 m` against 10: letters after a number are its unit when the other side is a number without one."""
     for value, other in ((gold, answer), (answer, gold)):
-        if isinstance(value, Number) and isinstance(other, Apply) and other.head == "multiply":
-            number, unit = other.args
-            if (
-                isinstance(number, Number)
-                and isinstance(unit, Symbol)
-                and (unit.name in UNIT_LETTERS or unit.name == "Omega")
-            ):
-                return same_value(value, number)
+        bare = _number_of(other) if isinstance(value, Number) else None
+        if bare is not None:
+            return same_value(value, bare)
     return outcome
+
+
+def _number_of(node: Node) -> Node | None:
+    """The number of a number times or over units written as plain letters, `9.8 m/s^2`; None for anything else."""
+    if isinstance(node, Number):
+        return node
+    if not isinstance(node, Apply) or not node.args:
+        return None
+    if node.head == "negate":
+        inner = _number_of(node.args[0])
+        return None if inner is None else Apply("negate", (inner,))
+    if node.head in ("multiply", "divide") and _is_unit(node.args[1]):
+        return _number_of(node.args[0])
+    return None
+
+
+def _is_unit(node: Node) -> bool:
+    if isinstance(node, Apply) and node.head == "power":
+        return _is_unit(node.args[0])
+    return isinstance(node, Symbol) and node.name in UNIT_LETTERS
 
 
 def is_value(node: Node) -> bool:

@@ -32,6 +32,10 @@ def _is_time(tokens: list[Token]) -> bool:
     return colon.text == ":" and bool(rest) and _DIGITS.fullmatch(f"{hours.text}:{rest[0].text}") is not None
 
 
+_REMEMBERED_LENGTH = 300
+"""Longer answers are parsed anew each time, which bounds the memory of the cache."""
+
+
 class StatementParser(BracketParser):
     """The top of the grammar."""
 
@@ -106,7 +110,6 @@ class StatementParser(BracketParser):
         return node
 
 
-@lru_cache(maxsize=4096)
 def parse(text: str, bare_commas: bool = True) -> Node:
     """The tree of a tidied answer. With `bare_commas` false, `1,234` is a list of two numbers.
 
@@ -116,6 +119,10 @@ def parse(text: str, bare_commas: bool = True) -> Node:
     """
     if len(text) > MAX_ANSWER:
         raise TooHardError("too long")
+    return _remembered(text, bare_commas) if len(text) <= _REMEMBERED_LENGTH else _parse(text, bare_commas)
+
+
+def _parse(text: str, bare_commas: bool) -> Node:
     based = _BASED.fullmatch(_TEXT_GROUP.sub(r"\1", text.replace(" ", ""))) if "_" in text else None
     if based is not None and (len(based[1]) > 1 or based[1].isdigit()):
         return based_number(based[1], int(based[2]))
@@ -124,3 +131,6 @@ def parse(text: str, bare_commas: bool = True) -> Node:
     if depth_exceeds(tree, MAX_TREE_DEPTH):
         raise TooHardError("too deep a tree")
     return tree
+
+
+_remembered = lru_cache(maxsize=4096)(_parse)
