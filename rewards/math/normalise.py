@@ -64,8 +64,6 @@ def tidy(text: str) -> str:
             text = text[:-2].rstrip()
         elif text.endswith("\\"):
             text = text[:-1].rstrip()  # a control space, cut by `strip`
-        elif text.endswith("\\") or text.endswith("\\") or text.endswith("\\"):
-            text = text[:-1].rstrip()  # a control space, cut by `strip`
         if text == before:
             return text
 
