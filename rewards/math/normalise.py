@@ -10,8 +10,8 @@ from .tables import SUBSCRIPTS, SUPERSCRIPTS, UNICODE
 _SUPERSCRIPT_RUN = re.compile("[" + "".join(map(chr, SUPERSCRIPTS)) + "]+")
 _SUBSCRIPT_RUN = re.compile("[" + "".join(map(chr, SUBSCRIPTS)) + "]+")
 _UNICODE = str.maketrans(UNICODE)
-_SPACES = re.compile(r"(?<![\d,])\s+|\s+(?!\d)")
-"""Spaces before a digit that follow a digit or comma stay: they separate numbers."""
+_SPACES = re.compile(r"(?<![\d,A-Za-z])\s+|\s+(?![\dA-Za-z])")
+"""Spaces between digits, after a comma before a digit, and between letters stay: they separate numbers and words."""
 # A group separator is the same throughout a number, and every group after it has exactly three digits.
 _GROUPED = re.compile(
     r"(?<![\d.])(?<!\d,)(?<!\d')\d{1,3}(?:(,|\{,\}|, ?\\! ?|\\,|\\ |\\;|\\:|~| |'|\{\\,\}|\\thinspace )(?=\d{3}(?!\d)))"
