@@ -10,7 +10,7 @@ from .tables import SUBSCRIPTS, SUPERSCRIPTS, UNICODE
 _SUPERSCRIPT_RUN = re.compile("[" + "".join(map(chr, SUPERSCRIPTS)) + "]+")
 _SUBSCRIPT_RUN = re.compile("[" + "".join(map(chr, SUBSCRIPTS)) + "]+")
 _UNICODE = str.maketrans(UNICODE)
-_SPACES = re.compile(r"(?<![\d,A-Za-z])\s+|\s+(?![\dA-Za-z])")
+_SPACES = re.compile(r"(?<![\d,A-Za-z])\s+|(?<=[\d,])\s+(?!\d)|(?<=[A-Za-z])\s+(?![A-Za-z])")
 """Spaces between digits, after a comma before a digit, and between letters stay: they separate numbers and words."""
 # A group separator is the same throughout a number, and every group after it has exactly three digits.
 _GROUPED = re.compile(
