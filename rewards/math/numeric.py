@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache
+from threading import get_ident
 from typing import Any
 
 from mpmath.ctx_mp import MPContext  # type: ignore[import-untyped]
@@ -30,8 +31,11 @@ _CALLS = {
 
 
 @lru_cache(maxsize=64)
-def _context(precision: int) -> Any:
-    """A context of one precision, which nothing changes afterwards; making one costs as much as a short evaluation."""
+def _context(precision: int, thread: int) -> Any:
+    """A context of one precision for one thread; some functions of mpmath raise the precision while they run.
+
+    Making one costs as much as a short evaluation, so they are kept.
+    """
     context = MPContext()
     context.prec = precision
     return context
@@ -41,7 +45,7 @@ class Evaluator:
     """Evaluates trees at one precision. With `real` true, leaving the reals on the way is `UndefinedError`."""
 
     def __init__(self, precision: int, *, real: bool = False) -> None:
-        self.mp = _context(precision)
+        self.mp = _context(-(-precision // 64) * 64, get_ident())
         self.real = real
         self.steps = 0
 
