@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .tables import FUNCTIONS, PLAIN_COMMANDS
+from grpo.rewards.math.tables import FUNCTIONS, PLAIN_COMMANDS
 
 _TAIL = 4_000
 """Characters before the end in which an anchor is looked for."""

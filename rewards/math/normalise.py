@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from .tables import SUBSCRIPTS, SUPERSCRIPTS, UNICODE
+from grpo.rewards.math.tables import SUBSCRIPTS, SUPERSCRIPTS, UNICODE
 
 _SUPERSCRIPT_RUN = re.compile("[" + "".join(map(chr, SUPERSCRIPTS)) + "]+")
 _SUBSCRIPT_RUN = re.compile("[" + "".join(map(chr, SUBSCRIPTS)) + "]+")

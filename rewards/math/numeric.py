@@ -13,10 +13,10 @@ from typing import Any
 
 from mpmath.ctx_mp import MPContext  # type: ignore[import-untyped]
 
-from .exact import rational, size_of, substitute
-from .limits import MAX_EXPONENT, MAX_STEPS, TooHardError, UndefinedError
-from .tables import names
-from .tree import Apply, Node, Number, Symbol, contains
+from grpo.rewards.math.exact import rational, size_of, substitute
+from grpo.rewards.math.limits import MAX_EXPONENT, MAX_STEPS, TooHardError, UndefinedError
+from grpo.rewards.math.tables import names
+from grpo.rewards.math.tree import Apply, Node, Number, Symbol, contains
 
 Value = Any
 """An mpmath real or complex number."""

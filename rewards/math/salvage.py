@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .limits import NotMathsError, TooHardError
-from .normalise import join_groups, tidy
-from .parsing.tokens import tokenise
+from grpo.rewards.math.limits import NotMathsError, TooHardError
+from grpo.rewards.math.normalise import join_groups, tidy
+from grpo.rewards.math.parsing.tokens import tokenise
 
 _WORD = re.compile(r"[A-Za-z]{2}")
 _COMMAND = re.compile(r"\\[A-Za-z]+")

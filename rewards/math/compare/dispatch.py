@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from ..limits import MAX_ITEMS, TooHardError
-from ..tables import ALL_REALS, NO_SOLUTION, NUMBER_WORDS, UNIT_LETTERS
-from ..tree import EMPTY_SET, Apply, Group, Matrix, Node, Number, Relation, Symbol, Words, contains, replace_operation
-from .ellipsis import written_out
-from .realsets import ALL_REALS as ALL_REALS_SET
-from .realsets import real_set, same_real_set
-from .relations import gold_relation, is_equality, name_of, restated
-from .values import Outcome, approximate, same_value
+from grpo.rewards.math.compare.ellipsis import written_out
+from grpo.rewards.math.compare.realsets import ALL_REALS as ALL_REALS_SET
+from grpo.rewards.math.compare.realsets import real_set, same_real_set
+from grpo.rewards.math.compare.relations import gold_relation, is_equality, name_of, restated
+from grpo.rewards.math.compare.values import Outcome, approximate, same_value
+from grpo.rewards.math.limits import MAX_ITEMS, TooHardError
+from grpo.rewards.math.tables import ALL_REALS, NO_SOLUTION, NUMBER_WORDS, UNIT_LETTERS
+from grpo.rewards.math.tree import (
+    EMPTY_SET,
+    Apply,
+    Group,
+    Matrix,
+    Node,
+    Number,
+    Relation,
+    Symbol,
+    Words,
+    contains,
+    replace_operation,
+)
 
 
 def equivalent(gold: Node, answer: Node) -> Outcome:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from ..limits import UndefinedError
-from ..tree import CONSTANTS, Apply, Group, Node, Number, Relation, Symbol, Words, free_symbols
-from .realsets import same_real_set
-from .values import approximate, proportional, same_value, zero_minus
+from grpo.rewards.math.compare.realsets import same_real_set
+from grpo.rewards.math.compare.values import approximate, proportional, same_value, zero_minus
+from grpo.rewards.math.limits import UndefinedError
+from grpo.rewards.math.tree import CONSTANTS, Apply, Group, Node, Number, Relation, Symbol, Words, free_symbols
 
 Equivalence = Callable[[Node, Node], bool]
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}

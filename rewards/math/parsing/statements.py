@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from ..limits import MAX_ANSWER, MAX_TREE_DEPTH, NotMathsError, TooHardError
-from ..normalise import join_groups
-from ..tables import LEADING_WORDS
-from ..tree import Apply, Group, Node, Relation, depth_exceeds
-from .brackets import BracketParser
-from .operands import based_number
-from .tokens import Token, tokenise
+from grpo.rewards.math.limits import MAX_ANSWER, MAX_TREE_DEPTH, NotMathsError, TooHardError
+from grpo.rewards.math.normalise import join_groups
+from grpo.rewards.math.parsing.brackets import BracketParser
+from grpo.rewards.math.parsing.operands import based_number
+from grpo.rewards.math.parsing.tokens import Token, tokenise
+from grpo.rewards.math.tables import LEADING_WORDS
+from grpo.rewards.math.tree import Apply, Group, Node, Relation, depth_exceeds
 
 _RELATIONS = {
     "=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "~": "~", r"\in": "in", r"\to": "=",
