@@ -143,7 +143,10 @@ def _by_tree(gold: _Gold, answer: str, raw: str) -> Result:
     except TooHardError:
         return _result(False, Verdict.ERROR, raw, "gold_too_hard", "structure")
     except NotMathsError:
-        return _verdict(not gold.words and same_tokens(gold.text, answer), raw, "text")
+        equal = not gold.words and same_tokens(gold.text, answer)
+        if not equal and not gold.words:  # neither maths nor words: no other spelling could ever be right
+            return _result(False, Verdict.ERROR, raw, "gold_not_maths", "structure")
+        return _verdict(equal, raw, "text")
     refused = _result(False, Verdict.UNPARSABLE, raw, "not_maths", "structure")
     try:
         for reading in (without_label(answer), *other_readings(answer)):

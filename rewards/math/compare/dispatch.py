@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from grpo.rewards.math.compare.ellipsis import written_out
+from grpo.rewards.math.compare.ratios import is_ratio, same_ratio
 from grpo.rewards.math.compare.realsets import ALL_REALS as ALL_REALS_SET
 from grpo.rewards.math.compare.realsets import real_set, same_real_set
 from grpo.rewards.math.compare.relations import gold_relation, is_equality, name_of, restated
@@ -34,7 +35,7 @@ def equivalent(gold: Node, answer: Node) -> Outcome:
     if gold == answer:
         return True, "structure"
     if is_value(gold) and is_value(answer):
-        if _is_ratio(gold) or _is_ratio(answer):
+        if is_ratio(gold) or is_ratio(answer):
             return same_ratio(gold, answer), "structure"
         outcome = same_value(gold, answer)
         return outcome if outcome[0] else _without_unit(gold, answer, outcome)
@@ -272,31 +273,3 @@ def _sets(gold: Node, answer: Node) -> bool:
 
 def _set_like(node: Node) -> bool:
     return node == Symbol("set R") or real_set(node) is not None
-
-
-def _is_ratio(node: Node) -> bool:
-    return isinstance(node, Apply) and node.head in ("ratio", "time")
-
-
-def same_ratio(gold: Node, answer: Node) -> bool:
-    """`3:2` is `6:4` and 3/2; more than two parts are compared part by part to the first."""
-    left, right = _parts(gold), _parts(answer)
-    if len(left) != len(right):
-        return False
-    if all(same_value(a, b)[0] for a, b in zip(left, right, strict=True)):
-        return True
-    times = [node for node in (gold, answer) if isinstance(node, Apply) and node.head == "time"]
-    if len(times) == 2 or any(Number(0) in parts for parts in (left, right)):
-        return False
-    return all(
-        same_value(Apply("divide", (a, left[0])), Apply("divide", (b, right[0])))[0]
-        for a, b in zip(left[1:], right[1:], strict=True)
-    )
-
-
-def _parts(node: Node) -> tuple[Node, ...]:
-    if isinstance(node, Apply) and node.head in ("ratio", "time"):
-        return node.args
-    if isinstance(node, Apply) and node.head == "divide":
-        return node.args
-    return (node, Number(1))
