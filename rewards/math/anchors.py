@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .tables import FUNCTIONS, PLAIN_COMMANDS
+from grpo.rewards.math.tables import FUNCTIONS, PLAIN_COMMANDS
 
 _TAIL = 4_000
 """Characters before the end in which an anchor is looked for."""
@@ -62,13 +62,15 @@ def is_prose(text: str) -> bool:
 
 
 def _is_undecided(sentence: str) -> bool:
-    """Whether a sentence offers several numbers: `either 5 or 6`. Then none of them alone is the answer."""
+    """Whether a sentence offers several numbers, `either 5 or 6`, or says what the answer is not."""
+    if sentence.lstrip(" *").lower().startswith(("not ", "neither ")):
+        return True
     return _EITHER.search(sentence) is not None and count_numbers(sentence) > 1
 
 
 def count_numbers(text: str) -> int:
-    """How many numbers stand in a short text."""
-    return len(_NUMBER.findall(text[:_TAIL]))
+    """How many different numbers stand in a short text."""
+    return len({number.strip("$ ").replace(",", "") for number in _NUMBER.findall(text[:_TAIL])})
 
 
 def _after(rest: str) -> Iterator[tuple[str, str]]:

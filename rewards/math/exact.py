@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
-from .limits import MAX_BITS, MAX_STEPS, TooHardError, UndefinedError
-from .tree import Apply, Node, Number, Symbol, children
+from grpo.rewards.math.limits import MAX_BITS, MAX_STEPS, TooHardError, UndefinedError
+from grpo.rewards.math.tree import Apply, Node, Number, Symbol, children
 
 Rational = int | Fraction
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from .anchors import candidates, count_numbers, is_prose
-from .compare import equivalent as same_tree
-from .extract import after_reasoning, boxed, extract
-from .limits import MAX_ANSWER, NotMathsError, TooHardError
-from .literals import Quantity, canonical_digits, read_quantity, same_quantity
-from .normalise import squeeze, tidy
-from .parsing import parse
-from .result import Result, Verdict
-from .salvage import decimal_point, other_readings, same_tokens, without_label
-from .tree import Group, Node, Number, has_decimal
-from .words import choice_letter, labelled, words_of
+from grpo.rewards.math.anchors import candidates, count_numbers, is_prose
+from grpo.rewards.math.compare import equivalent as same_tree
+from grpo.rewards.math.extract import after_reasoning, boxed, extract
+from grpo.rewards.math.limits import MAX_ANSWER, NotMathsError, TooHardError
+from grpo.rewards.math.literals import Quantity, canonical_digits, read_quantity, same_quantity
+from grpo.rewards.math.normalise import squeeze, tidy
+from grpo.rewards.math.parsing import parse
+from grpo.rewards.math.result import Result, Verdict
+from grpo.rewards.math.salvage import decimal_point, other_readings, same_tokens, without_label
+from grpo.rewards.math.tree import Group, Node, Number, has_decimal
+from grpo.rewards.math.words import choice_letter, labelled, words_of
 
 MODES = ("lenient", "strict")
 

@@ -9,7 +9,7 @@ MAX_ANSWER = 3_000
 MAX_TOKENS = 1_200
 MAX_DEPTH = 100
 """Levels of the grammar that are open at once: about four for each pair of brackets."""
-MAX_TREE_DEPTH = 120
+MAX_TREE_DEPTH = 90
 """Of the tree; longer products and unions, which are left-deep, stop here."""
 MAX_BITS = 50_000
 """Bits of an exact integer that may arise while a value is computed."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from .tables import SUBSCRIPTS, SUPERSCRIPTS, UNICODE
+from grpo.rewards.math.tables import SUBSCRIPTS, SUPERSCRIPTS, UNICODE
 
 _SUPERSCRIPT_RUN = re.compile("[" + "".join(map(chr, SUPERSCRIPTS)) + "]+")
 _SUBSCRIPT_RUN = re.compile("[" + "".join(map(chr, SUBSCRIPTS)) + "]+")
 _UNICODE = str.maketrans(UNICODE)
-_SPACES = re.compile(r"(?<![\d,])\s+|\s+(?!\d)")
-"""Spaces before a digit that follow a digit or comma stay: they separate numbers."""
+_SPACES = re.compile(r"(?<![\d,A-Za-z])\s+|(?<=[\d,])\s+(?!\d)|(?<=[A-Za-z])\s+(?![A-Za-z])")
+"""Spaces between digits, after a comma before a digit, and between letters stay: they separate numbers and words."""
 # A group separator is the same throughout a number, and every group after it has exactly three digits.
 _GROUPED = re.compile(
     r"(?<![\d.])(?<!\d,)(?<!\d')\d{1,3}(?:(,|\{,\}|, ?\\! ?|\\,|\\ |\\;|\\:|~| |'|\{\\,\}|\\thinspace )(?=\d{3}(?!\d)))"
@@ -62,7 +62,7 @@ def tidy(text: str) -> str:
             text = text[:-1].rstrip()
         if text.endswith((r"\,", r"\;", r"\!", r"\:")) or text.endswith("\\\\"):
             text = text[:-2].rstrip()
-        elif text.endswith("\\") or text.endswith("\\") or text.endswith("\\"):
+        elif text.endswith("\\"):
             text = text[:-1].rstrip()  # a control space, cut by `strip`
         if text == before:
             return text

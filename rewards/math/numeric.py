@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache
+from threading import get_ident
 from typing import Any
 
 from mpmath.ctx_mp import MPContext  # type: ignore[import-untyped]
 
-from .exact import rational, size_of, substitute
-from .limits import MAX_EXPONENT, MAX_STEPS, TooHardError, UndefinedError
-from .tables import names
-from .tree import Apply, Node, Number, Symbol, contains
+from grpo.rewards.math.exact import rational, size_of, substitute
+from grpo.rewards.math.limits import MAX_EXPONENT, MAX_STEPS, TooHardError, UndefinedError
+from grpo.rewards.math.tables import names
+from grpo.rewards.math.tree import Apply, Node, Number, Symbol, contains
 
 Value = Any
 """An mpmath real or complex number."""
@@ -30,8 +31,11 @@ _CALLS = {
 
 
 @lru_cache(maxsize=64)
-def _context(precision: int) -> Any:
-    """A context of one precision, which nothing changes afterwards; making one costs as much as a short evaluation."""
+def _context(precision: int, thread: int) -> Any:
+    """A context of one precision for one thread; some functions of mpmath raise the precision while they run.
+
+    Making one costs as much as a short evaluation, so they are kept.
+    """
     context = MPContext()
     context.prec = precision
     return context
@@ -41,7 +45,7 @@ class Evaluator:
     """Evaluates trees at one precision. With `real` true, leaving the reals on the way is `UndefinedError`."""
 
     def __init__(self, precision: int, *, real: bool = False) -> None:
-        self.mp = _context(precision)
+        self.mp = _context(-(-precision // 64) * 64, get_ident())
         self.real = real
         self.steps = 0
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .tree import IMAGINARY, Apply, Node, Number, children
+from grpo.rewards.math.tree import IMAGINARY, Apply, Node, Number, children
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ SHORT_WORDS = names(
     not if is are of to for day none gal qt pt st nd rd th None Yes No Both Neither True False units"""
 )
 """Runs of two or three letters that are words or units, not products; longer runs always are."""
-UNIT_LETTERS = frozenset("mgshL")
+UNIT_LETTERS = frozenset("mgshLJNWVKCF") | {"Omega", "mu"}
 """Single letters that, after a number, may be a unit when the other side is a bare number."""
 NOT_MEASURES = names(
     """or and not more less than least most wrong is unless plus minus no if between from to times-table either neither

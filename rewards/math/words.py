@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .tables import TEXT_GROUPS
+from grpo.rewards.math.tables import TEXT_GROUPS
 
 _COMMAND = re.compile(r"\\[a-zA-Z]+|\\.", re.ASCII | re.DOTALL)
 _WORD = re.compile(r"\d+|[^\W\d_]+")

@@ -1,5 +1,5 @@
 """Equality of two parsed answers, one file per type of answer."""
 
-from .dispatch import equivalent
+from grpo.rewards.math.compare.dispatch import equivalent
 
 __all__ = ["equivalent"]

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from ..limits import MAX_ITEMS, TooHardError
-from ..tables import ALL_REALS, NO_SOLUTION, NUMBER_WORDS, UNIT_LETTERS
-from ..tree import EMPTY_SET, Apply, Group, Matrix, Node, Number, Relation, Symbol, Words, contains, replace_operation
-from .ellipsis import written_out
-from .realsets import ALL_REALS as ALL_REALS_SET
-from .realsets import real_set, same_real_set
-from .relations import gold_relation, is_equality, name_of, restated
-from .values import Outcome, approximate, same_value
+from grpo.rewards.math.compare.ellipsis import written_out
+from grpo.rewards.math.compare.ratios import is_ratio, same_ratio
+from grpo.rewards.math.compare.realsets import ALL_REALS as ALL_REALS_SET
+from grpo.rewards.math.compare.realsets import real_set, same_real_set
+from grpo.rewards.math.compare.relations import gold_relation, is_equality, name_of, restated
+from grpo.rewards.math.compare.values import Outcome, approximate, same_value
+from grpo.rewards.math.limits import MAX_ITEMS, TooHardError
+from grpo.rewards.math.tables import ALL_REALS, NO_SOLUTION, NUMBER_WORDS, UNIT_LETTERS
+from grpo.rewards.math.tree import (
+    EMPTY_SET,
+    Apply,
+    Group,
+    Matrix,
+    Node,
+    Number,
+    Relation,
+    Symbol,
+    Words,
+    contains,
+    replace_operation,
+)
 
 
 def equivalent(gold: Node, answer: Node) -> Outcome:
@@ -22,7 +35,7 @@ def equivalent(gold: Node, answer: Node) -> Outcome:
     if gold == answer:
         return True, "structure"
     if is_value(gold) and is_value(answer):
-        if _is_ratio(gold) or _is_ratio(answer):
+        if is_ratio(gold) or is_ratio(answer):
             return same_ratio(gold, answer), "structure"
         outcome = same_value(gold, answer)
         return outcome if outcome[0] else _without_unit(gold, answer, outcome)
@@ -30,17 +43,32 @@ def equivalent(gold: Node, answer: Node) -> Outcome:
 
 
 def _without_unit(gold: Node, answer: Node, outcome: Outcome) -> Outcome:
-    """`10 m` against 10: a single letter after a number is its unit when the other side is a number without one."""
+    """`10 m` against 10: letters after a number are its unit when the other side is a number without one."""
     for value, other in ((gold, answer), (answer, gold)):
-        if isinstance(value, Number) and isinstance(other, Apply) and other.head == "multiply":
-            number, unit = other.args
-            if (
-                isinstance(number, Number)
-                and isinstance(unit, Symbol)
-                and (unit.name in UNIT_LETTERS or unit.name == "Omega")
-            ):
-                return same_value(value, number)
+        bare = _number_of(other) if isinstance(value, Number) else None
+        if bare is not None:
+            return same_value(value, bare)
     return outcome
+
+
+def _number_of(node: Node) -> Node | None:
+    """The number of a number times or over units written as plain letters, `9.8 m/s^2`; None for anything else."""
+    if isinstance(node, Number):
+        return node
+    if not isinstance(node, Apply) or not node.args:
+        return None
+    if node.head == "negate":
+        inner = _number_of(node.args[0])
+        return None if inner is None else Apply("negate", (inner,))
+    if node.head in ("multiply", "divide") and _is_unit(node.args[1]):
+        return _number_of(node.args[0])
+    return None
+
+
+def _is_unit(node: Node) -> bool:
+    if isinstance(node, Apply) and node.head == "power":
+        return _is_unit(node.args[0])
+    return isinstance(node, Symbol) and node.name in UNIT_LETTERS
 
 
 def is_value(node: Node) -> bool:
@@ -245,31 +273,3 @@ def _sets(gold: Node, answer: Node) -> bool:
 
 def _set_like(node: Node) -> bool:
     return node == Symbol("set R") or real_set(node) is not None
-
-
-def _is_ratio(node: Node) -> bool:
-    return isinstance(node, Apply) and node.head in ("ratio", "time")
-
-
-def same_ratio(gold: Node, answer: Node) -> bool:
-    """`3:2` is `6:4` and 3/2; more than two parts are compared part by part to the first."""
-    left, right = _parts(gold), _parts(answer)
-    if len(left) != len(right):
-        return False
-    if all(same_value(a, b)[0] for a, b in zip(left, right, strict=True)):
-        return True
-    times = [node for node in (gold, answer) if isinstance(node, Apply) and node.head == "time"]
-    if len(times) == 2 or any(Number(0) in parts for parts in (left, right)):
-        return False
-    return all(
-        same_value(Apply("divide", (a, left[0])), Apply("divide", (b, right[0])))[0]
-        for a, b in zip(left[1:], right[1:], strict=True)
-    )
-
-
-def _parts(node: Node) -> tuple[Node, ...]:
-    if isinstance(node, Apply) and node.head in ("ratio", "time"):
-        return node.args
-    if isinstance(node, Apply) and node.head == "divide":
-        return node.args
-    return (node, Number(1))

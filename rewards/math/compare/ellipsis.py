@@ -5,9 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import pairwise
 
-from ..exact import Rational, rational
-from ..limits import MAX_ITEMS, UndefinedError
-from ..tree import Group, Node, Number, Symbol
+from grpo.rewards.math.exact import Rational, rational
+from grpo.rewards.math.limits import MAX_ITEMS, UndefinedError
+from grpo.rewards.math.tree import Group, Node, Number, Symbol
 
 _ELLIPSIS = Symbol("...")
 

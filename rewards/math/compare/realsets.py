@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from ..exact import rational, substitute
-from ..limits import UndefinedError
-from ..tree import INFINITY, Apply, Group, Node, Number, Relation, Symbol, free_symbols
-from .values import approximate, same_value, zero_minus
+from grpo.rewards.math.compare.values import approximate, same_value, zero_minus
+from grpo.rewards.math.exact import rational, substitute
+from grpo.rewards.math.limits import UndefinedError
+from grpo.rewards.math.tree import INFINITY, Apply, Group, Node, Number, Relation, Symbol, free_symbols
 
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!=", "~": "~"}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from ..limits import UndefinedError
-from ..tree import CONSTANTS, Apply, Group, Node, Number, Relation, Symbol, Words, free_symbols
-from .realsets import same_real_set
-from .values import approximate, proportional, same_value, zero_minus
+from grpo.rewards.math.compare.realsets import same_real_set
+from grpo.rewards.math.compare.values import approximate, proportional, same_value, zero_minus
+from grpo.rewards.math.limits import UndefinedError
+from grpo.rewards.math.tree import CONSTANTS, Apply, Group, Node, Number, Relation, Symbol, Words, free_symbols
 
 Equivalence = Callable[[Node, Node], bool]
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
@@ -26,12 +26,24 @@ def is_name(node: Node) -> bool:
     if not isinstance(node, Apply):
         return False
     if node.head in _NAMED_FUNCTIONS:
-        return isinstance(node.args[0], Symbol) and is_name(node.args[0])
-    return node.head == "multiply" and all(
+        return is_name(node.args[0])
+    if node.head in ("union", "intersection"):
+        return all(is_name(part) for part in node.args)
+    return _is_call(node) or (node.head == "multiply" and all(
         (isinstance(part, Symbol) and (part.name[0].isupper() or part.name.startswith("\\") or part.name == "m"))
         or (isinstance(part, Apply) and is_name(part))
         for part in node.args
-    )  # fmt: skip
+    ))  # fmt: skip
+
+
+def _is_call(node: Apply) -> bool:
+    """`f'(1)` and `f^{-1}(x)`, which read as products."""
+    if node.head != "multiply" or not isinstance(node.args[1], (Symbol, Number)):
+        return False
+    function = node.args[0]
+    if isinstance(function, Apply) and function.head == "power":
+        return isinstance(function.args[0], Symbol) and function.args[1] == Number(-1)
+    return isinstance(function, Symbol) and function.name.endswith("'")
 
 
 def is_equality(node: Node) -> bool:
@@ -57,7 +69,8 @@ def restated(node: Relation) -> list[Node] | None:
         operators.pop()
     else:
         name = None
-    if name is not None and any(free_symbols(name) & free_symbols(term) for term in terms):
+    named = frozenset() if name is None or (isinstance(name, Apply) and _is_call(name)) else free_symbols(name)
+    if any(named & free_symbols(term) for term in terms):
         return None
     for left, right, operator in zip(terms, terms[1:], operators, strict=False):
         if not (same_value(left, right)[0] if operator == "=" else _about(left, right)):

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-from ..exact import Rational, rational
-from ..limits import MAX_PRECISION, TooHardError, UndefinedError
-from ..literals import RELATIVE_TOLERANCE
-from ..numeric import Evaluator
-from ..separation import bound_of, height
-from ..tree import IMAGINARY, INFINITY, Apply, Node, Number, Symbol, children, free_symbols, has_decimal
+from grpo.rewards.math.exact import Rational, rational
+from grpo.rewards.math.limits import MAX_PRECISION, TooHardError, UndefinedError
+from grpo.rewards.math.literals import RELATIVE_TOLERANCE
+from grpo.rewards.math.numeric import Evaluator
+from grpo.rewards.math.separation import bound_of, height
+from grpo.rewards.math.tree import IMAGINARY, INFINITY, Apply, Node, Number, Symbol, children, free_symbols, has_decimal
 
 Outcome = tuple[bool, str]
 """Whether the two are equal, and the stage that decided."""

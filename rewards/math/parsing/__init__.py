@@ -1,5 +1,5 @@
 """From the text of an answer to its tree. `parse` is the entry; nothing is evaluated here."""
 
-from .statements import parse
+from grpo.rewards.math.parsing.statements import parse
 
 __all__ = ["parse"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..limits import NotMathsError
-from ..tables import FUNCTIONS
-from ..tree import EMPTY_SET, IMAGINARY, INFINITY, PI, Apply, Group, Matrix, Node, Words
-from .build import divide
-from .functions import FunctionParser
-from .tokens import Token
+from grpo.rewards.math.limits import NotMathsError
+from grpo.rewards.math.parsing.build import divide
+from grpo.rewards.math.parsing.functions import FunctionParser
+from grpo.rewards.math.parsing.tokens import Token
+from grpo.rewards.math.tables import FUNCTIONS
+from grpo.rewards.math.tree import EMPTY_SET, IMAGINARY, INFINITY, PI, Apply, Group, Matrix, Node, Words
 
 _DELIMITED = {r"\lfloor": (r"\rfloor", "floor"), r"\lceil": (r"\rceil", "ceil"), r"\|": (r"\|", "abs")}
 _NAMED: dict[str, Node] = {r"\pi": PI, r"\infty": INFINITY, r"\imath": IMAGINARY, r"\emptyset": EMPTY_SET}

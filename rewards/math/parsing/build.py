@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..limits import NotMathsError
-from ..tables import NOT_MEASURES
-from ..tree import Apply, Node, Number, Symbol, Words
-from .tokens import Token
+from grpo.rewards.math.limits import NotMathsError
+from grpo.rewards.math.parsing.tokens import Token
+from grpo.rewards.math.tables import NOT_MEASURES
+from grpo.rewards.math.tree import Apply, Node, Number, Symbol, Words
 
 
 def negative(node: Node) -> Node:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from ..limits import MAX_DEPTH, NotMathsError, TooHardError
-from ..literals import MAX_DIGITS
-from ..tables import MULTIPLIERS, names
-from ..tree import Apply, Group, Node, Number, Symbol, Words
-from .build import divide, is_literal_fraction, multiply, name_of, negative
-from .tokens import END, Token
+from grpo.rewards.math.limits import MAX_DEPTH, NotMathsError, TooHardError
+from grpo.rewards.math.literals import MAX_DIGITS
+from grpo.rewards.math.parsing.build import divide, is_literal_fraction, multiply, name_of, negative
+from grpo.rewards.math.parsing.tokens import END, Token
+from grpo.rewards.math.tables import MULTIPLIERS, names
+from grpo.rewards.math.tree import Apply, Group, Node, Number, Symbol, Words
 
 _ATOM_MARKS = frozenset("([|")
 _ATOM_COMMANDS_STOP = names(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..limits import NotMathsError
-from ..tables import FUNCTION_NAMES, FUNCTIONS, names
-from ..tree import IMAGINARY, Apply, Group, Node, Number, Symbol, Words
-from .build import divide, multiply, name_of
-from .operands import OperandParser
-from .tokens import Token
+from grpo.rewards.math.limits import NotMathsError
+from grpo.rewards.math.parsing.build import divide, multiply, name_of
+from grpo.rewards.math.parsing.operands import OperandParser
+from grpo.rewards.math.parsing.tokens import Token
+from grpo.rewards.math.tables import FUNCTION_NAMES, FUNCTIONS, names
+from grpo.rewards.math.tree import IMAGINARY, Apply, Group, Node, Number, Symbol, Words
 
 _INVERSES = names("sin cos tan cot sec csc sinh cosh tanh")
 

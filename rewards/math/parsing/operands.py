@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from ..limits import NotMathsError, TooHardError
-from ..literals import MAX_DIGITS
-from ..tables import ACCENTS, LETTER_SETS, NUMBER_WORDS, names
-from ..tree import EULER, IMAGINARY, Node, Number, Symbol
-from .expressions import ExpressionParser
-from .tokens import Token
+from grpo.rewards.math.limits import NotMathsError, TooHardError
+from grpo.rewards.math.literals import MAX_DIGITS
+from grpo.rewards.math.parsing.expressions import ExpressionParser
+from grpo.rewards.math.parsing.tokens import Token
+from grpo.rewards.math.tables import ACCENTS, LETTER_SETS, NUMBER_WORDS, names
+from grpo.rewards.math.tree import EULER, IMAGINARY, Node, Number, Symbol
 
 _NAME_PREFIXES = frozenset({r"\angle", r"\triangle", r"\measuredangle"})
 _CALLED = frozenset("fgh")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from ..limits import MAX_ANSWER, MAX_TREE_DEPTH, NotMathsError, TooHardError
-from ..normalise import join_groups
-from ..tables import LEADING_WORDS
-from ..tree import Apply, Group, Node, Relation, depth_exceeds
-from .brackets import BracketParser
-from .operands import based_number
-from .tokens import Token, tokenise
+from grpo.rewards.math.limits import MAX_ANSWER, MAX_TREE_DEPTH, NotMathsError, TooHardError
+from grpo.rewards.math.normalise import join_groups
+from grpo.rewards.math.parsing.brackets import BracketParser
+from grpo.rewards.math.parsing.operands import based_number
+from grpo.rewards.math.parsing.tokens import Token, tokenise
+from grpo.rewards.math.tables import LEADING_WORDS
+from grpo.rewards.math.tree import Apply, Group, Node, Relation, depth_exceeds
 
 _RELATIONS = {
     "=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "~": "~", r"\in": "in", r"\to": "=",
@@ -30,6 +30,10 @@ def _is_time(tokens: list[Token]) -> bool:
     """Hours, colon, two digits of minutes. A ratio may look the same; the comparison then reads it as either."""
     hours, colon, *rest = tokens
     return colon.text == ":" and bool(rest) and _DIGITS.fullmatch(f"{hours.text}:{rest[0].text}") is not None
+
+
+_REMEMBERED_LENGTH = 300
+"""Longer answers are parsed anew each time, which bounds the memory of the cache."""
 
 
 class StatementParser(BracketParser):
@@ -106,7 +110,6 @@ class StatementParser(BracketParser):
         return node
 
 
-@lru_cache(maxsize=4096)
 def parse(text: str, bare_commas: bool = True) -> Node:
     """The tree of a tidied answer. With `bare_commas` false, `1,234` is a list of two numbers.
 
@@ -116,6 +119,10 @@ def parse(text: str, bare_commas: bool = True) -> Node:
     """
     if len(text) > MAX_ANSWER:
         raise TooHardError("too long")
+    return _remembered(text, bare_commas) if len(text) <= _REMEMBERED_LENGTH else _parse(text, bare_commas)
+
+
+def _parse(text: str, bare_commas: bool) -> Node:
     based = _BASED.fullmatch(_TEXT_GROUP.sub(r"\1", text.replace(" ", ""))) if "_" in text else None
     if based is not None and (len(based[1]) > 1 or based[1].isdigit()):
         return based_number(based[1], int(based[2]))
@@ -124,3 +131,6 @@ def parse(text: str, bare_commas: bool = True) -> Node:
     if depth_exceeds(tree, MAX_TREE_DEPTH):
         raise TooHardError("too deep a tree")
     return tree
+
+
+_remembered = lru_cache(maxsize=4096)(_parse)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ..limits import MAX_TOKENS, NotMathsError, TooHardError
-from ..tables import (
+from grpo.rewards.math.limits import MAX_TOKENS, NotMathsError, TooHardError
+from grpo.rewards.math.tables import (
     ACCENTS,
     ALIASES,
     DROPPED,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from grpo.rewards.math.judge import equivalent, judge
@@ -41,3 +43,14 @@ def test_unknown_mode_names_the_valid_ones() -> None:
 def test_equivalent_has_no_shortcut_for_identical_text() -> None:
     assert equivalent("x^2 - 1", "(x - 1)(x + 1)")
     assert not equivalent("x^2 - 1", "x^2 + 1")
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    pairs = [
+        (r"\binom{n}{2}", r"\boxed{\frac{n(n-1)}{2}}"),
+        (r"\sqrt{2}", r"\boxed{\frac{2}{\sqrt2}}"),
+        ("n!", r"\boxed{n}"),
+    ]
+    expected = [judge(gold, text) for gold, text in pairs] * 40
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda pair: judge(*pair), pairs * 40)) == expected
