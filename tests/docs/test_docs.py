@@ -131,6 +131,22 @@ def test_the_commands_were_found() -> None:
     assert any("model.name=Qwen/Qwen2.5-1.5B-Instruct" in words for words in COMMANDS)
 
 
+def test_the_rewards_in_the_docs_work(tmp_path: Path) -> None:
+    """The six-line one and the one of a whole group, from a file, each in its worker process."""
+    sources = fenced(ROOT / "docs" / "rewards.md", "python")
+    assert len(sources) == 2 and len(sources[0].splitlines()) == 6
+    (tmp_path / "mine.py").write_text("\n".join(sources), encoding="utf-8")
+    suite = build_suite([f"{tmp_path}/mine.py:near_miss", f"{tmp_path}/mine.py:shortest_right"], [1.0, 1.0])
+    problem = Problem(id="a", prompt="p", answer="7")
+    texts = ["7\nso 8", "first\nso 7", "it is 7"]
+    items = [RewardItem(problem=problem, completion=t, completion_ids=(1,), finish_reason="stop") for t in texts]
+    try:
+        [scores] = suite.score([items])
+    finally:
+        suite.close()
+    assert [score.parts for score in scores] == [(0.0, 1.0), (0.5, 0.0), (0.5, 0.0)]
+
+
 def test_the_reward_in_the_readme_works(tmp_path: Path) -> None:
     """Six lines, in a worker process as a run would have it: 12 of 48 tokens give 0.75, weight 0.2."""
     (source,) = fenced(README, "python")
