@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import lru_cache
 
 from grpo.config.slices import ArithmeticConfig
 from grpo.data.template import demonstration
@@ -21,6 +22,8 @@ OPERATORS: dict[str, Callable[[int, int], int]] = {
 
 LARGEST_SLIP = 9
 """A wrong step misses the right result by 1 to this many."""
+SPREAD = 0.75
+"""How far a step's chance to be wrong lies from the average at most, as a share of it."""
 
 
 def distinct_problems(config: ArithmeticConfig) -> int:
@@ -70,8 +73,7 @@ def _problem(split: str, index: int, text: str) -> Problem:
 
 def _demonstrated(problem: Problem, config: ArithmeticConfig) -> Problem:
     assert isinstance(problem.prompt, str)
-    rng = random.Random(f"arithmetic slips {config.seed} {problem.id}")
-    steps, result = chain_of_thought(problem.prompt.rstrip("="), config.wrong_steps, rng)
+    steps, result = chain_of_thought(problem.prompt.rstrip("="), config, problem.id)
     text = demonstration(";".join(steps), str(result))
     return Problem(id=problem.id, prompt=problem.prompt, answer=problem.answer, demonstration=text)
 
@@ -98,14 +100,28 @@ def solve(text: str) -> int:
     return total
 
 
-def chain_of_thought(text: str, wrong_steps: float, rng: random.Random) -> tuple[list[str], int]:
-    """The written steps and the result they arrive at; each step is wrong with probability `wrong_steps`."""
+def chain_of_thought(text: str, config: ArithmeticConfig, problem_id: str = "") -> tuple[list[str], int]:
+    """The written steps and the result they arrive at; a share of about `config.wrong_steps` is wrong, see `habit`."""
+    rng = random.Random(f"arithmetic slips {config.seed} {problem_id}")
     numbers, operators = parse(text)
     total, steps = numbers[0], []
     for op, number in zip(operators, numbers[1:], strict=True):
+        step = f"{total}{op}{number}"
+        weight, slip = habit(config.seed, step)
         result = OPERATORS[op](total, number)
-        if rng.random() < wrong_steps:
-            result += rng.choice([-1, 1]) * rng.randint(1, LARGEST_SLIP)
-        steps.append(f"{total}{op}{number}={result}")
+        if rng.random() < config.wrong_steps * weight:
+            result += slip
+        steps.append(f"{step}={result}")
         total = result
     return steps, total
+
+
+@lru_cache(maxsize=1 << 16)
+def habit(seed: int, step: str) -> tuple[float, int]:
+    """How the demonstrations get a step such as `12-3` wrong: (how often, relative to the average; by how much).
+
+    The same step always misses by the same number, and some steps are wrong more often than right. So supervised
+    training learns mistakes that only a reward can correct.
+    """
+    rng = random.Random(f"arithmetic habit {seed} {step}")
+    return rng.uniform(1 - SPREAD, 1 + SPREAD), rng.choice([-1, 1]) * rng.randint(1, LARGEST_SLIP)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import random
 import re
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ from grpo.config.slices import ArithmeticConfig
 from grpo.data.arithmetic import (
     chain_of_thought,
     distinct_problems,
+    habit,
     held_out_problems,
     parse,
     solve,
@@ -27,7 +27,7 @@ def prompts(problems: list[Problem]) -> set[str]:
 
 
 def test_golden_problem() -> None:
-    steps, result = chain_of_thought("7+5-3+4", 0.0, random.Random(0))
+    steps, result = chain_of_thought("7+5-3+4", ArithmeticConfig(wrong_steps=0.0))
     assert steps == ["7+5=12", "12-3=9", "9+4=13"]
     assert result == solve("7+5-3+4") == 13
 
@@ -49,7 +49,7 @@ def test_held_out_problems_occur_nowhere_else_and_stay_when_training_grows() -> 
 def test_defaults_are_four_operands_and_two_operators() -> None:
     train = training_problems(ArithmeticConfig())
     assert all(re.fullmatch(r"\d[+-]\d[+-]\d[+-]\d=", str(problem.prompt)) for problem in train)
-    assert distinct_problems(ArithmeticConfig()) == 10**4 * 2**3
+    assert distinct_problems(ArithmeticConfig()) == 8**4 * 2**3
 
 
 def test_same_seed_same_task() -> None:
@@ -85,7 +85,7 @@ def test_no_wrong_steps_means_right_answers() -> None:
 )
 def test_every_chain_is_consistent_with_itself(numbers: list[int], operators: list[str], share: float) -> None:
     text = str(numbers[0]) + "".join(o + str(n) for o, n in zip(operators, numbers[1:], strict=False))
-    steps, result = chain_of_thought(text, share, random.Random(0))
+    steps, result = chain_of_thought(text, ArithmeticConfig(wrong_steps=share))
     assert len(steps) == len(numbers) - 1
     carried = str(numbers[0])
     for step in steps:
@@ -95,5 +95,18 @@ def test_every_chain_is_consistent_with_itself(numbers: list[int], operators: li
 
 
 def test_too_few_distinct_problems_is_refused() -> None:
-    with pytest.raises(ValueError, match="give only 200 different ones"):
+    with pytest.raises(ValueError, match="give only 128 different ones"):
         training_problems(ArithmeticConfig(operands=2, problems=400, held_out=10))
+
+
+def test_a_step_is_wrong_by_the_same_number_each_time_and_some_more_often_than_right() -> None:
+    """Shares go from 0.075 to 0.525 for 0.3, so about 5.6 % of the 576 different steps lie above a half."""
+    config = ArithmeticConfig(wrong_steps=1.0)
+    results = {chain_of_thought("5+3", config, str(index))[1] for index in range(20)}
+    assert results <= {8, 8 + habit(config.seed, "5+3")[1]} and len(results) >= 1
+    steps = [f"{total}{op}{number}" for total in range(-14, 22) for op in "+-" for number in range(8)]
+    habits = [habit(0, step) for step in steps]
+    assert all(0.25 <= weight <= 1.75 and 1 <= abs(slip) <= 9 for weight, slip in habits)
+    mistaken = sum(0.3 * weight > 0.5 for weight, _ in habits)
+    assert abs(mistaken / len(steps) - 0.0556) < 4 * (0.0556 * 0.9444 / len(steps)) ** 0.5
+    assert habit(0, "5+3") == habit(0, "5+3") and len({habit(seed, "5+3") for seed in range(10)}) == 10
