@@ -89,7 +89,10 @@ def reward_problems(path: str, reward: RewardConfig) -> Iterator[str]:
     own_names = [name.rpartition(":")[2].rpartition(".")[2] for name in reward.functions]
     for label in reward.settings:
         if label not in own_names:
-            yield f"{path}.settings.{label}: no such reward; valid is one of {path}.functions={reward.functions}"
+            yield (
+                f"{path}.settings.{label}: no such reward; valid is one of {path}.functions={reward.functions}, or "
+                f"~{path}.settings.{label} to drop it"
+            )
     names = registered("reward.functions")
     for name in reward.functions:
         file, colon, _ = name.rpartition(":")

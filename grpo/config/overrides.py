@@ -18,6 +18,10 @@ HYDRA_KEYS = ("hydra/launcher", "hydra.launcher", "hydra.sweep", "hydra.sweeper"
 """The settings of Hydra itself that have an effect here; the others would be dead keys."""
 
 
+REMOVABLE = ("stages.", "experiment", "logger", "stage", "reward.settings.")
+"""Where `~key` has a meaning: in lists of choices and in mappings of the user's own keys."""
+
+
 def parse(overrides: Sequence[str]) -> list[Override]:
     """Parsed overrides, in order; raises ConfigError naming the first that does not parse."""
     parser = OverridesParser.create()
@@ -59,7 +63,7 @@ def dead(override: Override) -> str | None:
             "has no effect here; run folders are set by run_root and name. "
             f"Of Hydra's own settings these work: {', '.join(HYDRA_KEYS)}"
         )
-    if override.is_delete() and not key.startswith(("stages.", "experiment", "logger", "stage")):
+    if override.is_delete() and not key.startswith(REMOVABLE):
         return f"a knob cannot be removed; set {key}=<value>, or leave it out for the default"
     return None
 

@@ -25,23 +25,26 @@ def math_answer(
     completions: Sequence[str | Sequence[Message]],
     answer: Sequence[str],
     log_metric: Callable[[str, float], None] | None = None,
+    *,
+    mode: str = "lenient",
     **_: Any,
 ) -> list[float]:
     """1.0 where the completion's answer equals the gold as mathematics; 0.0 where not, or where none can be read.
 
     A judgement that ran past its deadline gives 0.0 and counts as `math/timed_out`: the text was too hard. One that
     failed gives NaN, which the suite turns into a counted error. `answer` holds bare golds: `\\frac{1}{2}`, `12`.
+    `mode` is `lenient`, or `strict` to take an answer from a box or an answer tag only.
 
     Logs the shares `math/no_answer`, `math/unparsable`, `math/timed_out`, `math/errors` and `math/fast_path` (decided
     without a computer algebra system), `math/p99_ms` (of one judgement) and `math/strict_accuracy` (right, and in a box
     or an answer tag).
 
     Raises:
-        ValueError: a gold cannot be read, so nothing could be right.
+        ValueError: a gold cannot be read, so nothing could be right; or `mode` is neither of the two.
         PoolError: the verifier's processes do not start.
     """
     texts = [completion_text(completion) for completion in completions]
-    results = verify_batch(answer, texts)
+    results = verify_batch(answer, texts, mode=mode)
     _check_golds(answer, results)
     if log_metric is not None and results:
         for name, value in shares(results).items():

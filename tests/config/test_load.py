@@ -161,5 +161,14 @@ def test_settings_of_rewards_are_open_mappings_that_stages_follow_as_a_whole() -
     assert from_yaml(to_yaml(config)) == config
 
 
+def test_settings_of_a_group_can_be_dropped() -> None:
+    functions = ["reward.functions=[exact_integer]", "reward.weights=[1.0]"]
+    with pytest.raises(ConfigError, match=r"no such reward; .* ~reward.settings.math_answer to drop it"):
+        check(load_config(["reward=math", *functions]))
+    config = load_config(["reward=math", *functions, "~reward.settings.math_answer"])
+    check(config)
+    assert config.reward.settings == {}
+
+
 def rewarded(config: RunConfig) -> list[ReinforceConfig | EvaluateConfig]:
     return [stage for stage in config.stages.values() if isinstance(stage, ReinforceConfig | EvaluateConfig)]

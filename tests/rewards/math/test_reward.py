@@ -52,6 +52,12 @@ def test_what_each_verdict_is_worth() -> None:
     assert math_answer([], answer=[]) == []
 
 
+def test_strict_mode_is_a_setting(judgements: list[tuple[str, int]]) -> None:
+    assert math_answer(["right", "loose"], answer=["1", "1"]) == [1.0, 1.0]
+    assert math_answer(["right", "loose"], answer=["1", "1"], mode="strict") == [1.0, 0.0]
+    assert judgements == [("lenient", 2), ("strict", 2)]
+
+
 def test_a_gold_that_cannot_be_read_is_an_error_not_a_zero() -> None:
     with pytest.raises(ValueError, match=r"gold answer '\?\?' cannot be read .*gold_unparsable"):
         math_answer(["right", "bad gold"], answer=["1", "??"])
