@@ -88,6 +88,7 @@ def test_two_reinforce_stages_with_slices_of_their_own(tmp_path: Path) -> None:
         "stages.rl2.rollout.completions_per_prompt=3",
         "stages.rl2.algorithm.advantage=group_mean",
         "stages.rl2.data.arithmetic.operators='*'",
+        "stages.rl2.data.arithmetic.largest_operand=9",
         "stages.export.model_from=rl2",
     )
     assert code == 0
