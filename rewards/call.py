@@ -14,13 +14,9 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from grpo.rewards.names import BATCH_ARGUMENTS, SUPPLIED
 from grpo.rewards.registry import RewardFunction
 from grpo.types import RewardItem
-
-SUPPLIED = ("trainer_state", "log_extra", "log_metric")
-"""Given only to functions that name them; never taken from the data."""
-BATCH_ARGUMENTS = ("prompts", "completions", "completion_ids", "answer")
-"""Made from the items themselves; a data column of the same name is not passed."""
 
 
 class RewardCallError(RuntimeError):

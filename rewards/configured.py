@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-ARGUMENTS = ("prompts", "completions", "completion_ids", "answer", "trainer_state", "log_extra", "log_metric")
-"""What a call supplies itself; never a setting."""
+from grpo.rewards.names import BATCH_ARGUMENTS, SUPPLIED, hint
 
 
 def configured(name: str, found: Callable[..., Any], settings: Mapping[str, Any]) -> Callable[..., Any]:
@@ -40,9 +38,10 @@ def configured(name: str, found: Callable[..., Any], settings: Mapping[str, Any]
 
 def _check_names(name: str, signature: inspect.Signature, settings: Mapping[str, Any]) -> None:
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    valid = [p.name for p in signature.parameters.values() if p.kind in kinds and p.name not in ARGUMENTS]
+    valid = [
+        p.name for p in signature.parameters.values() if p.kind in kinds and p.name not in (*BATCH_ARGUMENTS, *SUPPLIED)
+    ]
     for key in settings:
         if key not in valid:
-            near = difflib.get_close_matches(key, valid, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"reward {name!r} has no setting {key!r}{hint} (valid: {', '.join(valid) or 'none'})")
+            listed = ", ".join(valid) or "none"
+            raise ValueError(f"reward {name!r} has no setting {key!r}{hint(key, valid)} (valid: {listed})")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import os
@@ -23,6 +22,7 @@ from grpo.rewards.format import (
 from grpo.rewards.integer import exact_integer
 from grpo.rewards.language.reward import LanguageConsistency
 from grpo.rewards.math.reward import math_answer
+from grpo.rewards.names import hint
 from grpo.rewards.shaping.cosine import CosineLength
 from grpo.rewards.shaping.overlong import SoftOverlongPunishment
 from grpo.rewards.shaping.repetition import RepetitionPenalty
@@ -49,11 +49,6 @@ REGISTERED: dict[str, RewardFunction] = {
 work to processes of its own."""
 
 
-def short_name(name: str) -> str:
-    """The function's own name, without its package or file."""
-    return name.rpartition(":")[2].rpartition(".")[2]
-
-
 def resolve(name: str, settings: Settings = MappingProxyType({})) -> RewardFunction:
     """The function behind a registered name, `pkg.module.fn` or `path/file.py:fn`, with its settings.
 
@@ -74,7 +69,7 @@ def _find(name: str) -> RewardFunction:
     module, attribute = _module_of(name)
     found = getattr(module, attribute, None)
     if found is None:
-        raise ValueError(f"reward {name!r}: {module.__file__} has no {attribute!r}{_hint(attribute, dir(module))}")
+        raise ValueError(f"reward {name!r}: {module.__file__} has no {attribute!r}{hint(attribute, dir(module))}")
     if not callable(found):
         raise ValueError(f"reward {name!r} is a {type(found).__name__}, not a function")
     return found  # type: ignore[no-any-return]
@@ -87,7 +82,7 @@ def _module_of(name: str) -> tuple[ModuleType, str]:
     module_name, dot, attribute = name.rpartition(".")
     if not dot:
         raise ValueError(
-            f"unknown reward {name!r}{_hint(name, REGISTERED)}; registered: {', '.join(REGISTERED)}; "
+            f"unknown reward {name!r}{hint(name, REGISTERED)}; registered: {', '.join(REGISTERED)}; "
             "otherwise give pkg.module.fn or path/file.py:fn"
         )
     try:
@@ -95,7 +90,7 @@ def _module_of(name: str) -> tuple[ModuleType, str]:
     except ModuleNotFoundError as error:
         # The named module itself (or a parent of it) is missing; an import inside it that fails is another matter.
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
-            raise ValueError(f"reward {name!r}: no module {error.name!r}{_hint(name, REGISTERED)}") from error
+            raise ValueError(f"reward {name!r}: no module {error.name!r}{hint(name, REGISTERED)}") from error
         error.add_note(f"while importing reward {name!r}")
         raise
 
@@ -103,7 +98,7 @@ def _module_of(name: str) -> tuple[ModuleType, str]:
 def _load_file(name: str, path: Path) -> ModuleType:
     if path.suffix != ".py" or not path.is_file():
         siblings = [entry.name for entry in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        raise ValueError(f"reward {name!r}: no Python file {str(path)!r}{_hint(path.name, siblings)}")
+        raise ValueError(f"reward {name!r}: no Python file {str(path)!r}{hint(path.name, siblings)}")
     spec = importlib.util.spec_from_file_location(f"_grpo_user_{path.stem}", path.resolve())
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -118,8 +113,3 @@ def _load_file(name: str, path: Path) -> ModuleType:
         error.add_note(f"while importing reward {name!r}")
         raise
     return module
-
-
-def _hint(name: str, candidates: Any) -> str:
-    near = difflib.get_close_matches(name, [c for c in candidates if not c.startswith("__")], n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(repr(c) for c in near)}?" if near else ""

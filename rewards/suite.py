@@ -9,8 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 from grpo.rewards.call import Outcome
+from grpo.rewards.names import labels_of
 from grpo.rewards.part import Counters, PartResult, RewardPart
-from grpo.rewards.registry import Settings, short_name
+from grpo.rewards.registry import Settings
 from grpo.rewards.runners import runner_for
 from grpo.types import RewardItem, Score
 
@@ -143,9 +144,3 @@ def _check_numbers(
         raise ValueError(f"reward.deadline_seconds {deadline_seconds} must be positive")
     if not 0 <= max_error_share <= 1:
         raise ValueError(f"reward.max_error_share {max_error_share} must lie between 0 and 1")
-
-
-def labels_of(names: Sequence[str]) -> tuple[str, ...]:
-    """The function's own name where that is unique, for metrics and settings; else the whole name."""
-    short = [short_name(name) for name in names]
-    return tuple(name if short.count(label) > 1 else label for name, label in zip(names, short, strict=True))

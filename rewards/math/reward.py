@@ -12,7 +12,7 @@ from grpo.rewards.text import completion_text
 from grpo.types import Message
 
 SLOW_PATHS = ("numeric", "symbolic", "pool")
-"""Stages of `Result.path` that compute with many digits or with a computer algebra system, or that were cut off."""
+"""Values of `Result.path` for judgements that computed with many digits, or that were cut off."""
 _SHARES = {
     "math/no_answer": Verdict.NO_ANSWER,
     "math/unparsable": Verdict.UNPARSABLE,
@@ -36,7 +36,7 @@ def math_answer(
     `mode` is `lenient`, or `strict` to take an answer from a box or an answer tag only.
 
     Logs the shares `math/no_answer`, `math/unparsable`, `math/timed_out`, `math/errors` and `math/fast_path` (decided
-    without a computer algebra system), `math/p99_ms` (of one judgement) and `math/strict_accuracy` (right, and in a box
+    without computing many digits), `math/p99_ms` (of one judgement) and `math/strict_accuracy` (right, and in a box
     or an answer tag).
 
     Raises:
