@@ -1,0 +1,43 @@
+"""`RowOps` in plain torch, for every device and dtype: the twin the other implementations are compared with."""
+
+from __future__ import annotations
+
+import torch
+
+from .ops import Rows, RowStatistics, Upstream
+
+
+class TorchOps:
+    """A float32 copy of the chunk is alive beside it."""
+
+    def statistics(self, logits: torch.Tensor, rows: Rows) -> RowStatistics:
+        z = scaled(logits, rows)
+        normaliser = torch.logsumexp(z, dim=-1)
+        logprob = z.gather(-1, rows.targets.unsqueeze(-1)).squeeze(-1) - normaliser
+        share = torch.exp(z - normaliser.unsqueeze(-1))
+        entropy = normaliser - (share * z.nan_to_num_(neginf=0.0)).sum(-1)
+        return RowStatistics(normaliser=normaliser, logprob=logprob, entropy=entropy)
+
+    def gradient_(self, logits: torch.Tensor, rows: Rows, statistics: RowStatistics, upstream: Upstream) -> None:
+        z = scaled(logits, rows)
+        log_share = z.sub_(statistics.normaliser.unsqueeze(-1))
+        share = torch.exp(log_share)
+        weight = -upstream.logprob.unsqueeze(-1)
+        if upstream.entropy is not None:
+            spread = log_share.nan_to_num_(neginf=0.0).add_(statistics.entropy.unsqueeze(-1))
+            weight = weight - spread * upstream.entropy.unsqueeze(-1)
+        gradient = share.mul_(weight)
+        gradient.scatter_add_(-1, rows.targets.unsqueeze(-1), upstream.logprob.unsqueeze(-1))
+        logits.copy_(gradient.mul_(rows.scale))
+
+    def add_outer_(self, total: torch.Tensor, gradient: torch.Tensor, hidden: torch.Tensor) -> None:
+        if gradient.is_cuda and gradient.dtype != torch.float32:
+            total.add_(torch.mm(gradient.T, hidden, out_dtype=torch.float32))
+        else:
+            total.addmm_(gradient.T.float(), hidden.float())
+
+
+def scaled(logits: torch.Tensor, rows: Rows) -> torch.Tensor:
+    """z (n, V), float32, a copy; -inf where an entry is not kept."""
+    z = logits.float() * rows.scale
+    return z if rows.floor is None else z.masked_fill_(logits.float() < rows.floor.unsqueeze(-1), -torch.inf)
