@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from transformers import PreTrainedModel
 
-from grpo.kernels.token_logprob import token_logprob
+from grpo.kernels.embedding import embed
+from grpo.kernels.token_logprob import HeadLoss, HeadSettings, Objective, head_loss, token_logprob
 from grpo.types import PackedBatch
 from grpo.update.attention import additive, packed_mask
 from grpo.update.experience import Branch, Tree
@@ -31,17 +32,35 @@ class Policy:
             )
         self._additive_mask = model.config._attn_implementation == "eager"
 
-    def token_logprobs(self, batch: PackedBatch, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-prob and entropy (N,), float32, nats, of the batch's targets at a sampling temperature."""
+    def token_logprobs(self, batch: PackedBatch, sampling: HeadSettings) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-prob and entropy (N,), float32, nats, of the batch's targets under the sampler's distribution."""
+        return token_logprob(
+            self._hidden_rows(batch, input_ids=batch.input_ids), self._head, batch.target_ids, sampling
+        )
+
+    def learn(self, batch: PackedBatch, sampling: HeadSettings, objective: Objective) -> HeadLoss:
+        """Add the gradients of `objective` over the batch's N targets to the parameters'."""
+        embeddings = embed(batch.input_ids, self.model.get_input_embeddings().weight)
+        rows = self._hidden_rows(batch, inputs_embeds=embeddings)
+        result = head_loss(rows, self._head, batch.target_ids, objective, sampling)
+        rows.backward(result.hidden_gradient)  # type: ignore[no-untyped-call]
+        return result
+
+    @property
+    def _head(self) -> torch.Tensor:
+        weight: torch.Tensor = self.model.get_output_embeddings().weight
+        return weight
+
+    def _hidden_rows(self, batch: PackedBatch, **inputs: torch.Tensor) -> torch.Tensor:
+        """(N, H): the hidden state that predicts each target, from `input_ids` or `inputs_embeds`."""
         mask = packed_mask(batch)
-        hidden = self.model.base_model(
-            input_ids=batch.input_ids,
+        hidden: torch.Tensor = self.model.base_model(
+            **inputs,
             position_ids=batch.position_ids,
             attention_mask=additive(mask, self.model.dtype) if self._additive_mask else mask,
             use_cache=False,
         ).last_hidden_state
-        rows = hidden.flatten(0, 1).index_select(0, batch.source_index)
-        return token_logprob(rows, self.model.get_output_embeddings().weight, batch.target_ids, temperature)
+        return hidden.flatten(0, 1).index_select(0, batch.source_index)
 
     @torch.no_grad()
     def sequence_logprobs(self, sequences: Sequence[tuple[int, ...]], limits: PackingLimits) -> list[torch.Tensor]:
@@ -56,7 +75,7 @@ class Policy:
         results = [torch.empty(len(ids) - 1) for ids in sequences]
         for batch in pack(trees, limits):
             batch = to_device(batch, self.model.device)
-            logprob, _ = self.token_logprobs(batch, 1.0)
+            logprob, _ = self.token_logprobs(batch, HeadSettings())
             scatter(logprob, batch, results)
         return results
 

@@ -10,7 +10,7 @@ import pytest
 
 from grpo.config.docs import document, unexplained
 from grpo.config.estimate import (
-    LARGEST_LOGITS,
+    LOGITS_BYTES,
     activations_of,
     batch_lines,
     memory_of,
@@ -113,9 +113,9 @@ def test_gradient_checkpointing_and_smaller_micro_batches_save_activations() -> 
 
 
 def test_logit_cap_is_the_kernels() -> None:
-    from grpo.kernels.token_logprob import api
+    from grpo.kernels.token_logprob import chunks
 
-    assert api.LARGEST_LOGITS == LARGEST_LOGITS
+    assert chunks.BUFFER_BYTES["cpu"] == LOGITS_BYTES
 
 
 def test_configuration_page_is_up_to_date() -> None:

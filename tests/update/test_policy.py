@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from grpo.kernels.token_logprob import HeadSettings
 from grpo.update.packing import PackingLimits, pack
 from grpo.update.policy import Policy
 from tests.update.conftest import FAMILIES, tiny_model
@@ -32,7 +33,7 @@ def packed(policy: Policy, temperature: float, limits: PackingLimits = LIMITS) -
     starts = torch.tensor([sum(lengths[:i]) for i in range(len(lengths))])
     result = torch.zeros(sum(lengths))
     for batch in pack(TREES, limits):
-        values, _ = policy.token_logprobs(batch, temperature)
+        values, _ = policy.token_logprobs(batch, HeadSettings(temperature=temperature))
         result = result.index_add(0, starts[batch.completion_index] + batch.token_offset, values)
     return result
 
@@ -64,8 +65,8 @@ def test_wrong_position_ids_are_visible() -> None:
     [batch] = pack(TREES[:1], LIMITS)
     stream = torch.arange(batch.input_ids.shape[1]).expand_as(batch.position_ids)
     with torch.no_grad():
-        right, _ = policy.token_logprobs(batch, 1.0)
-        wrong, _ = policy.token_logprobs(replace(batch, position_ids=stream), 1.0)
+        right, _ = policy.token_logprobs(batch, HeadSettings())
+        wrong, _ = policy.token_logprobs(replace(batch, position_ids=stream), HeadSettings())
     assert (right - wrong).abs().max() > 1e-2
 
 
