@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import torch
 from transformers import PreTrainedModel
 
 from grpo.kernels.token_logprob import token_logprob
 from grpo.types import PackedBatch
-from grpo.update.attention import additive, packed_mask
+from grpo.update.attention import body_hidden, require_supported
 from grpo.update.experience import Branch, Tree
 from grpo.update.packing import PackingLimits, pack
 
@@ -18,7 +19,7 @@ class Policy:
     """The model being trained, or a frozen reference."""
 
     def __init__(self, model: PreTrainedModel) -> None:
-        """Raises ValueError for models whose head does more than one matrix product."""
+        """Raises ValueError for models whose head does more than one matrix product, or whose attention has limits."""
         self.model = model
         head = model.get_output_embeddings()
         extras = [
@@ -29,17 +30,11 @@ class Policy:
                 f"{type(model).__name__} has an output head with {extras or 'a bias or no weight'}; "
                 "supported are causal language models whose logits are hidden states times one weight matrix"
             )
-        self._additive_mask = model.config._attn_implementation == "eager"
+        require_supported(model)
 
     def token_logprobs(self, batch: PackedBatch, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-prob and entropy (N,), float32, nats, of the batch's targets at a sampling temperature."""
-        mask = packed_mask(batch)
-        hidden = self.model.base_model(
-            input_ids=batch.input_ids,
-            position_ids=batch.position_ids,
-            attention_mask=additive(mask, self.model.dtype) if self._additive_mask else mask,
-            use_cache=False,
-        ).last_hidden_state
+        hidden = body_hidden(self.model, batch)
         rows = hidden.flatten(0, 1).index_select(0, batch.source_index)
         return token_logprob(rows, self.model.get_output_embeddings().weight, batch.target_ids, temperature)
 
@@ -71,8 +66,8 @@ class Policy:
 
 def to_device(batch: PackedBatch, device: torch.device) -> PackedBatch:
     """The same micro-batch on a device."""
-    moved = {name: getattr(batch, name).to(device) for name in PackedBatch.__slots__}
-    return PackedBatch(**moved)
+    tensors = {name: value for name in PackedBatch.__slots__ if isinstance(value := getattr(batch, name), torch.Tensor)}
+    return replace(batch, **{name: tensor.to(device) for name, tensor in tensors.items()})
 
 
 def scatter(values: torch.Tensor, batch: PackedBatch, into: Sequence[torch.Tensor]) -> None:
