@@ -129,8 +129,8 @@ class PackedBatch:
     Worked example, prompt `5 6`, completions `7 8` and `9 4`, one row (a completion's last token predicts nothing,
     so it is a target only): `input_ids = [5 6 7 9]`, `position_ids = [0 1 2 2]`, `segment_ids = [1 1 1 1]` (the
     group), `branch_ids = [0 0 1 2]` (0 is the prompt, shared by all branches), `source_index = [1 2 1 3]` predicts
-    `target_ids = [7 8 9 4]`, `completion_index = [0 0 1 1]`, `token_offset = [0 1 0 1]`, and three spans (start, length,
-    prefix_start, prefix_length): (0, 2, 0, 0), (2, 1, 0, 2), (3, 1, 0, 2).
+    `target_ids = [7 8 9 4]`, `completion_index = [0 0 1 1]`, `token_offset = [0 1 0 1]`, and three spans
+    (start, length, prefix_start, prefix_length): (0, 2, 0, 0), (2, 1, 0, 2), (3, 1, 0, 2).
     """
 
     input_ids: torch.Tensor

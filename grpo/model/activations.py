@@ -82,11 +82,12 @@ class ParkingLot:
         if device.type != "cuda":
             return None
         if device not in self._streams:
-            self._streams[device] = torch.cuda.Stream(device)
+            self._streams[device] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         return self._streams[device]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ParkingLot:
-        return memo.setdefault(id(self), ParkingLot())  # a copied model parks for itself
+        memo[id(self)] = copied = ParkingLot()  # a copied model parks for itself
+        return copied
 
 
 class Ticket:

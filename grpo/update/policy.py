@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -66,8 +66,11 @@ class Policy:
 
 def to_device(batch: PackedBatch, device: torch.device) -> PackedBatch:
     """The same micro-batch on a device."""
-    tensors = {name: value for name in PackedBatch.__slots__ if isinstance(value := getattr(batch, name), torch.Tensor)}
-    return replace(batch, **{name: tensor.to(device) for name, tensor in tensors.items()})
+    values = ((name, getattr(batch, name)) for name in PackedBatch.__slots__)
+    moved: dict[str, Any] = {
+        name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in values
+    }
+    return PackedBatch(**moved)
 
 
 def scatter(values: torch.Tensor, batch: PackedBatch, into: Sequence[torch.Tensor]) -> None:

@@ -35,7 +35,8 @@ def attend(
     Raises ValueError when the layer asks for something that changes which keys count, or how.
     """
     if packed_layout is None:
-        return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+        plain: tuple[torch.Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+        return plain
     asked = {name: options[name] for name in UNSUPPORTED if options.get(name) is not None}
     if asked:
         raise ValueError(f"{type(module).__name__} asks for {asked}, which packed attention cannot express")
@@ -43,28 +44,28 @@ def attend(
     dtype = query.dtype
     if query.device.type == "cpu":  # the bf16 kernel of torch's CPU attention is slower than fp32, up to 6 times
         query, key, value = query.float(), key.float(), value.float()
-    queries = _gather(query, packed_layout.query_index).split([b.spans * b.queries for b in packed_layout.buckets])
-    sizes = [bucket.spans * (bucket.prefix + bucket.queries) for bucket in packed_layout.buckets]
-    keys = _gather(key, packed_layout.key_index).split(sizes)
-    values = _gather(value, packed_layout.key_index).split(sizes)
+    buckets = packed_layout.buckets
+    queries = _gather(query, packed_layout.query_index, [bucket.spans * bucket.queries for bucket in buckets])
+    sizes = [bucket.spans * (bucket.prefix + bucket.queries) for bucket in buckets]
+    keys, values = (_gather(tensor, packed_layout.key_index, sizes) for tensor in (key, value))
     dropout, scale = options.get("dropout", 0.0), options.get("scaling")
     results = [
         _bucket_attention(bucket, parts, dropout, scale)
-        for bucket, *parts in zip(packed_layout.buckets, queries, keys, values, strict=True)
+        for bucket, *parts in zip(buckets, queries, keys, values, strict=True)
     ]
     flat = torch.cat([*results, results[0].new_zeros(1, *results[0].shape[1:])])
     output = flat.index_select(0, packed_layout.place).view(rows, length, heads, -1)
     return output.to(dtype), None
 
 
-def _gather(tensor: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """(R, heads, L, D) → (M, heads, D): the places of the stream that `index` (M,) names."""
-    return tensor.transpose(1, 2).flatten(0, 1).index_select(0, index)
+def _gather(tensor: torch.Tensor, index: torch.Tensor, sizes: list[int]) -> tuple[torch.Tensor, ...]:
+    """(R, heads, L, D) → a (size, heads, D) for each bucket: the places of the stream that `index` names."""
+    return torch.split(tensor.transpose(1, 2).flatten(0, 1).index_select(0, index), sizes)
 
 
 def _bucket_attention(bucket: Bucket, parts: list[torch.Tensor], dropout: float, scale: float | None) -> torch.Tensor:
     """Gathered query (B·n, heads, D), key and value (B·(p+n), kv heads, D) → (B·n, heads, D)."""
-    query, key, value = (part.unflatten(0, (bucket.spans, -1)).transpose(1, 2) for part in parts)
+    query, key, value = (part.view(bucket.spans, -1, *part.shape[1:]).transpose(1, 2) for part in parts)
     grouped = query.shape[1] != key.shape[1]
     if grouped and query.device.type != "cpu" and bucket.mask is not None:
         # On CUDA a mask together with enable_gqa leaves only the slow kernel that forms all scores.
