@@ -177,7 +177,7 @@ def memory_of(config: RunConfig) -> Memory | None:
     """Peak of an update on one device, or None when the model's size is unknown.
 
     Weights, gradients and AdamW's moments are exact for dense training; activations count what one micro-batch
-    saves for its backward pass in every layer, or one layer and the borders with gradient checkpointing.
+    saves for its backward pass in every layer; or one layer and the borders of all, or of two (`model.activations`).
     """
     parameters = parameter_count(config.model)
     if parameters is None:
@@ -206,7 +206,9 @@ def activations_of(model: ModelConfig, optimizer: OptimizerConfig) -> int:
         return 0
     hidden, inner, layers = shape
     layer = ACTIVATION_WIDTHS * hidden + 4 * inner
-    saved = layers * hidden + layer if model.gradient_checkpointing else layers * layer
+    saved = {"keep": layers * layer, "recompute": layers * hidden + layer, "offload": 2 * hidden + layer}[
+        model.activations
+    ]
     return saved * optimizer.max_tokens_per_micro_batch * BYTES[model.dtype]
 
 

@@ -105,10 +105,11 @@ def test_memory_adds_up() -> None:
     assert larger is not None and larger.total - memory.total == memory.weights
 
 
-def test_gradient_checkpointing_and_smaller_micro_batches_save_activations() -> None:
+def test_recomputing_offloading_and_smaller_micro_batches_save_activations() -> None:
     model, optimizer = ModelConfig(), OptimizerConfig()
     whole = activations_of(model, optimizer)
-    assert activations_of(ModelConfig(gradient_checkpointing=True), optimizer) < whole
+    recomputed = activations_of(ModelConfig(activations="recompute"), optimizer)
+    assert activations_of(ModelConfig(activations="offload"), optimizer) < recomputed < whole
     assert activations_of(model, OptimizerConfig(max_tokens_per_micro_batch=4096)) == whole // 2
 
 

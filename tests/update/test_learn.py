@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from grpo.kernels.token_logprob import HeadSettings
-from grpo.update.packing import pack
+from grpo.update.packing import PackingLimits, pack
 from grpo.update.policy import Policy
 from tests.update.conftest import FAMILIES, tiny_model
 from tests.update.plain_grpo import logprobs_of
@@ -29,7 +29,7 @@ def test_gradients_equal_the_padded_ones(family: str, tied: bool, cut: str) -> N
     assert isinstance(expected, torch.Tensor)
     expected.backward()  # type: ignore[no-untyped-call]
 
-    policy, loss, batches = Policy(model), 0.0, pack(TREES, limits(CUTS[cut]))
+    policy, loss, batches = Policy(model), 0.0, pack(TREES, PackingLimits(micro_batch=CUTS[cut]))
     assert (len(batches) > 1) == (cut == "several")
     for batch in batches:
         wanted = torch.stack(

@@ -15,7 +15,7 @@ from tests.update.plain_grpo import logprobs_of
 from tests.update.test_packing import tree
 
 TREES = [tree((3, 4, 5), (6, 7, 8, 1), (9, 1), (10,)), tree((11, 12), (13, 14, 15, 16, 17, 1), (2, 1))]
-LIMITS = PackingLimits(row=24, micro_batch=24)
+LIMITS = PackingLimits(micro_batch=24)
 
 
 def padded(model: torch.nn.Module, temperature: float) -> torch.Tensor:
@@ -38,7 +38,7 @@ def packed(policy: Policy, temperature: float, limits: PackingLimits = LIMITS) -
     return result
 
 
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("attention", ["shared_prompt", "sdpa", "eager"])
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_packed_equals_padded(family: str, tied: bool, attention: str) -> None:
@@ -53,7 +53,7 @@ def test_packed_equals_padded(family: str, tied: bool, attention: str) -> None:
         assert (gradient - wanted).abs().max() < 1e-5 * max(1.0, float(wanted.abs().max()))
 
 
-@pytest.mark.parametrize("limits", [PackingLimits(row=6, micro_batch=6), PackingLimits(row=9, micro_batch=50)])
+@pytest.mark.parametrize("limits", [PackingLimits(micro_batch=6), PackingLimits(micro_batch=50)])
 def test_packing_does_not_change_logprobs(limits: PackingLimits) -> None:
     policy = Policy(tiny_model())
     with torch.no_grad():
