@@ -20,7 +20,8 @@ IMPLEMENTATIONS = {"shared_prompt": shared_prompt.NAME, "flex": "flex_attention"
 def body_hidden(model: PreTrainedModel, batch: PackedBatch, embeddings: torch.Tensor | None = None) -> torch.Tensor:
     """(R, L, H) last hidden states of the batch's stream; padding's are finite and mean nothing.
 
-    `embeddings` (R, L, H) are taken instead of the model's own for `batch.input_ids`. Raises ValueError for gradients through flex attention on a CPU.
+    `embeddings` (R, L, H) are taken instead of the model's own for `batch.input_ids`. Raises ValueError for gradients
+    through flex attention on a CPU.
     """
     hidden: torch.Tensor = model.base_model(
         input_ids=batch.input_ids if embeddings is None else None,
