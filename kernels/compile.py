@@ -1,7 +1,7 @@
 """Compile a Triton kernel for an NVIDIA architecture without a GPU, and read what came out.
 
-Triton's wheel carries `ptxas`, `cuobjdump` and `nvdisasm`: registers, spills and machine instructions can be asserted on
-any machine. Kernels must have been decorated without `TRITON_INTERPRET`.
+Triton's wheel carries `ptxas`, `cuobjdump` and `nvdisasm`: registers, spills and machine instructions can be asserted
+on any machine. Kernels must have been decorated without `TRITON_INTERPRET`.
 """
 
 from __future__ import annotations
