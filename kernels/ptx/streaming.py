@@ -1,11 +1,14 @@
 """16-byte groups from and to global memory in inline PTX, each function beside its plain twin.
 
-`pointers` (R, G) stand at groups of 16 aligned bytes, four words each. What PTX says and Triton's `tl.load` cannot: skip
-the first-level cache, fetch 256 bytes into the second, and keep a *fraction* of a buffer there that is larger than the
-cache (a whole one would evict itself before it is read again).
+`pointers` (R, G) stand at groups of 16 aligned bytes, four words each. What PTX says and `tl.load` cannot: skip the
+first-level cache, fetch 256 bytes into the second, and keep a *fraction* of a buffer there that is larger than the cache
+(a whole one would evict itself before it is read again).
 
 Inline assembly cannot be interpreted, so every function takes PTX: without it the plain twin runs, with the same bits.
 """
+
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
+# Triton reads annotations of parameters as types of its own, and its decorator has none.
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import triton.language as tl
 
 
 @triton.jit
-def keep_fraction(fraction, PTX: tl.constexpr):  # type: ignore[no-untyped-def]
+def keep_fraction(fraction, PTX: tl.constexpr):
     """Cache policy, int64: `fraction` of the lines are the last to be evicted, the others the first. Plain: none, 0."""
     if PTX:
         policy = tl.inline_asm_elementwise(
@@ -31,7 +34,7 @@ def keep_fraction(fraction, PTX: tl.constexpr):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def load_words(pointers, policy, PTX: tl.constexpr):  # type: ignore[no-untyped-def]
+def load_words(pointers, policy, PTX: tl.constexpr):
     """Four uint32 (R, G). "Pure", so that several may be in flight: no address is read again after it was written."""
     if PTX:
         a, b, c, d = tl.inline_asm_elementwise(
@@ -49,7 +52,7 @@ def load_words(pointers, policy, PTX: tl.constexpr):  # type: ignore[no-untyped-
 
 
 @triton.jit
-def store_words(pointers, a, b, c, d, policy, PTX: tl.constexpr):  # type: ignore[no-untyped-def]
+def store_words(pointers, a, b, c, d, policy, PTX: tl.constexpr):
     """Write four uint32 (R, G)."""
     if PTX:
         tl.inline_asm_elementwise(
@@ -69,7 +72,7 @@ def store_words(pointers, a, b, c, d, policy, PTX: tl.constexpr):  # type: ignor
 
 
 @triton.jit
-def pack_bf16(low, high, PTX: tl.constexpr):  # type: ignore[no-untyped-def]
+def pack_bf16(low, high, PTX: tl.constexpr):
     """Two float32 as one uint32 of two bfloat16, `low` in the lower half; to nearest, ties to even."""
     if PTX:
         word = tl.inline_asm_elementwise(
@@ -82,19 +85,19 @@ def pack_bf16(low, high, PTX: tl.constexpr):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def low_half(word):  # type: ignore[no-untyped-def]
+def low_half(word):
     """The lower bfloat16 of a word as float32: one shift. (No PTX: the compiler finds the one instruction itself.)"""
     return (word << 16).to(tl.float32, bitcast=True)
 
 
 @triton.jit
-def high_half(word):  # type: ignore[no-untyped-def]
+def high_half(word):
     """The upper bfloat16 of a word as float32: one mask."""
     return (word & 0xFFFF0000).to(tl.float32, bitcast=True)
 
 
 @triton.jit
-def load_tile(pointers, policy, WIDTH: tl.constexpr, PTX: tl.constexpr):  # type: ignore[no-untyped-def]
+def load_tile(pointers, policy, WIDTH: tl.constexpr, PTX: tl.constexpr):
     """The groups as float32 (WIDTH, R, G), WIDTH 8 for bfloat16 and 4 for float32.
 
     G comes last because Triton, where no load of its own decides, spreads threads over the last dimension: a thread

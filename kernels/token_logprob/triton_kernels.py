@@ -5,6 +5,9 @@ Powers are of two, because the hardware's are: p = 2^((l - m) k) with l a logit,
 k = scale · log2(e). The difference is taken before the factor, exactly for large neighbouring logits.
 """
 
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
+# Triton reads annotations of parameters as types of its own, and its decorator has none.
+
 from __future__ import annotations
 
 import triton
@@ -25,7 +28,7 @@ LN_2 = tl.constexpr(0.6931471805599453)
 
 
 @triton.jit
-def _kept(tile, floor, HAS_FLOOR: tl.constexpr):  # type: ignore[no-untyped-def]
+def _kept(tile, floor, HAS_FLOOR: tl.constexpr):
     """The tile with LOWEST for what was cut off or is minus infinity; NaN stays NaN."""
     if HAS_FLOOR:
         tile = tl.where(tile < floor, LOWEST, tile)
@@ -33,7 +36,7 @@ def _kept(tile, floor, HAS_FLOOR: tl.constexpr):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _fold(tile, top, total, weighted, k):  # type: ignore[no-untyped-def]
+def _fold(tile, top, total, weighted, k):
     """Add a tile (WIDTH, R, G) to the running top, Σ 2^d and Σ d 2^d of each of G lanes, d = (l - top) k."""
     new = tl.maximum(top, tl.max(tl.max(tile, axis=0), axis=0))
     shift = (top - new) * k
@@ -46,7 +49,7 @@ def _fold(tile, top, total, weighted, k):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def statistics_kernel(  # type: ignore[no-untyped-def]
+def statistics_kernel(
     logits,
     floors,
     partials,
@@ -98,7 +101,7 @@ def statistics_kernel(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def combine_kernel(  # type: ignore[no-untyped-def]
+def combine_kernel(
     logits,
     targets,
     partials,
@@ -132,7 +135,7 @@ def combine_kernel(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _derivative(tile, place, row, HAS_FLOOR: tl.constexpr, HAS_ENTROPY: tl.constexpr):  # type: ignore[no-untyped-def]
+def _derivative(tile, place, row, HAS_FLOOR: tl.constexpr, HAS_ENTROPY: tl.constexpr):
     """p (constant + slope · log p), and `peak` more at the target; 0 for what was cut off. `row`: see the kernel."""
     floor, target, scale, normaliser, constant, slope, peak = row
     log_share = tl.fma(tile, scale, -normaliser)
@@ -149,7 +152,7 @@ def _derivative(tile, place, row, HAS_FLOOR: tl.constexpr, HAS_ENTROPY: tl.const
 
 
 @triton.jit
-def _derivative_word(  # type: ignore[no-untyped-def]
+def _derivative_word(
     word, place, row, WIDTH: tl.constexpr, HAS_FLOOR: tl.constexpr, HAS_ENTROPY: tl.constexpr, ACCESS: tl.constexpr
 ):
     """The same for a word of one float32 or two bfloat16, the first of them at `place`."""
@@ -164,7 +167,7 @@ def _derivative_word(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def gradient_kernel(  # type: ignore[no-untyped-def]
+def gradient_kernel(
     logits,
     floors,
     targets,

@@ -1,4 +1,4 @@
-"""`RowOps` in Triton: a chunk of logits is read once for its statistics, and read and overwritten once for its gradient.
+"""`RowOps` in Triton: a chunk of logits is read once for its statistics, read and overwritten once for its gradient.
 
 Importing this needs Triton. Under `TRITON_INTERPRET=1` it runs on the CPU.
 """
@@ -6,6 +6,7 @@ Importing this needs Triton. Under `TRITON_INTERPRET=1` it runs on the CPU.
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import triton
@@ -40,12 +41,11 @@ class TritonOps:
         """Raises ValueError for logits that are not (n, V), float32 or bfloat16, with adjacent columns."""
         count, columns = _checked(logits)
         segments = triton.cdiv(columns, SEGMENT)
-        like = {"device": logits.device, "dtype": torch.float32}
-        partials = torch.empty((3, count, segments), **like)
-        results = torch.empty((3, count), **like)
+        partials = torch.empty((3, count, segments), device=logits.device, dtype=torch.float32)
+        results = torch.empty((3, count), device=logits.device, dtype=torch.float32)
         k = rows.scale * math.log2(math.e)
         if count:
-            with torch.cuda.device_of(logits):
+            with _current(logits.device):
                 kernels.statistics_kernel[(count * segments,)](
                     logits, rows.floor, partials, logits.stride(0), columns, segments, k, self._keep(logits),
                     HAS_FLOOR=rows.floor is not None, ACCESS=self._access(logits), **_shape(logits),
@@ -62,7 +62,7 @@ class TritonOps:
         segments = triton.cdiv(columns, SEGMENT)
         if not count:
             return
-        with torch.cuda.device_of(logits):
+        with _current(logits.device):
             kernels.gradient_kernel[(count * segments,)](
                 logits, rows.floor, rows.targets, statistics.normaliser, statistics.entropy, upstream.logprob,
                 upstream.entropy, logits.stride(0), columns, segments, rows.scale, self._keep(logits),
@@ -101,6 +101,11 @@ def _checked(logits: torch.Tensor) -> tuple[int, int]:
     if logits.shape[1] == 0 or logits.stride(1) != 1:
         raise ValueError(f"columns must be adjacent, got shape {tuple(logits.shape)}, strides {logits.stride()}")
     return logits.shape[0], logits.shape[1]
+
+
+def _current(device: torch.device) -> AbstractContextManager[object]:
+    """Triton launches on the current device, which need not be the tensor's."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def _shape(logits: torch.Tensor) -> dict[str, int]:
