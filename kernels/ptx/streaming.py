@@ -1,8 +1,8 @@
 """16-byte groups from and to global memory in inline PTX, each function beside its plain twin.
 
 `pointers` (R, G) stand at groups of 16 aligned bytes, four words each. What PTX says and `tl.load` cannot: skip the
-first-level cache, fetch 256 bytes into the second, and keep a *fraction* of a buffer there that is larger than the cache
-(a whole one would evict itself before it is read again).
+first-level cache, fetch 256 bytes into the second, and keep a *fraction* of a buffer there that is larger than the
+cache (a whole one would evict itself before it is read again).
 
 Inline assembly cannot be interpreted, so every function takes PTX: without it the plain twin runs, with the same bits.
 """
@@ -79,9 +79,16 @@ def pack_bf16(low, high, PTX: tl.constexpr):
             "cvt.rn.bf16x2.f32 $0, $2, $1;", "=r,f,f", [low, high], dtype=tl.uint32, is_pure=True, pack=1
         )
     else:
-        lower = low.to(tl.bfloat16).to(tl.uint16, bitcast=True).to(tl.uint32)
-        word = lower | (high.to(tl.bfloat16).to(tl.uint16, bitcast=True).to(tl.uint32) << 16)
+        word = _bf16_bits(low) | (_bf16_bits(high) << 16)
     return word
+
+
+@triton.jit
+def _bf16_bits(value):
+    """Rounded in integers, as the hardware does; the interpreter's own conversion cuts off. NaN is 0x7fff."""
+    bits = value.to(tl.uint32, bitcast=True)
+    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
+    return tl.where(value == value, rounded, 0x7FFF)
 
 
 @triton.jit

@@ -114,7 +114,7 @@ def combine_kernel(
     k,
     BLOCK: tl.constexpr,
 ):
-    """One program a row: its segments (at most BLOCK) together, and the sampled token's logit."""
+    """One program a row: its segments (at most BLOCK) together, and the sampled token's logit. Without fusion too."""
     row = tl.program_id(0).to(tl.int64)
     size = tl.num_programs(0).to(tl.int64) * segments
     lane = tl.arange(0, BLOCK)
@@ -136,9 +136,13 @@ def combine_kernel(
 
 @triton.jit
 def _derivative(tile, place, row, HAS_FLOOR: tl.constexpr, HAS_ENTROPY: tl.constexpr):
-    """p (constant + slope · log p), and `peak` more at the target; 0 for what was cut off. `row`: see the kernel."""
+    """p (constant + slope · log p), and `peak` more at the target; 0 for what was cut off. `row`: see the kernel.
+
+    The product must be rounded, as it was in the normaliser, so that both roundings cancel: with logits around 10,000
+    a fused multiply-add would be off by 5e-4 where p is near 1. Hence this kernel is launched without fusion.
+    """
     floor, target, scale, normaliser, constant, slope, peak = row
-    log_share = tl.fma(tile, scale, -normaliser)
+    log_share = tile * scale - normaliser
     share = tl.exp2(log_share * LOG2_E)
     if HAS_ENTROPY:
         # Else 0 · infinity where the logit is minus infinity.
@@ -225,7 +229,7 @@ def gradient_kernel(
                 d = _derivative_word(d, begin + 3 * STEP, values, WIDTH, HAS_FLOOR, HAS_ENTROPY, ACCESS)
                 store_words(start + begin, a, b, c, d, policy, ACCESS == PTX)
         if first + whole * TILE < last:
-            tile = tl.load(start + place, mask=place < last, other=0.0).to(tl.float32)
+            tile = tl.load(start + place, mask=place < last, other=LOWEST).to(tl.float32)
             tile = _derivative(tile, place, values, HAS_FLOOR, HAS_ENTROPY)
             tl.store(start + place, tile.to(logits.dtype.element_ty), mask=place < last)
     else:

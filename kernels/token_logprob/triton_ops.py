@@ -48,11 +48,12 @@ class TritonOps:
             with _current(logits.device):
                 kernels.statistics_kernel[(count * segments,)](
                     logits, rows.floor, partials, logits.stride(0), columns, segments, k, self._keep(logits),
-                    HAS_FLOOR=rows.floor is not None, ACCESS=self._access(logits), **_shape(logits),
+                    HAS_FLOOR=rows.floor is not None, ACCESS=self._access(logits), enable_fp_fusion=True,
+                    **_shape(logits),
                 )  # fmt: skip
                 kernels.combine_kernel[(count,)](
                     logits, rows.targets, partials, *results, logits.stride(0), segments, rows.scale, k,
-                    BLOCK=triton.next_power_of_2(segments), num_warps=1,
+                    BLOCK=triton.next_power_of_2(segments), num_warps=1, enable_fp_fusion=False,
                 )  # fmt: skip
         return RowStatistics(normaliser=results[0], logprob=results[1], entropy=results[2])
 
@@ -67,7 +68,7 @@ class TritonOps:
                 logits, rows.floor, rows.targets, statistics.normaliser, statistics.entropy, upstream.logprob,
                 upstream.entropy, logits.stride(0), columns, segments, rows.scale, self._keep(logits),
                 HAS_FLOOR=rows.floor is not None, HAS_ENTROPY=upstream.entropy is not None,
-                ACCESS=self._access(logits), **_shape(logits),
+                ACCESS=self._access(logits), enable_fp_fusion=False, **_shape(logits),
             )  # fmt: skip
 
     def add_outer_(self, total: torch.Tensor, gradient: torch.Tensor, hidden: torch.Tensor) -> None:
