@@ -72,6 +72,7 @@ def statistics_kernel(
     last = tl.minimum(first + SEGMENT, columns)
     start = logits + row * row_stride
     within = tl.arange(0, ROWS)[:, None] * (GROUPS * WIDTH) + tl.arange(0, GROUPS)[None, :] * WIDTH
+    strip = tl.arange(0, WIDTH)[:, None, None] + tl.arange(0, GROUPS)[None, None, :] * WIDTH
     floor = tl.load(floors + row) if HAS_FLOOR else 0.0
     policy = keep_fraction(keep, ACCESS == PTX)
 
@@ -86,8 +87,8 @@ def statistics_kernel(
         else:
             tile = load_tile(begin, policy, WIDTH, ACCESS == PTX)
         top, total, weighted = _fold(_kept(tile, floor, HAS_FLOOR), top, total, weighted, k)
-    if first + whole * TILE < last:
-        place = first + whole * TILE + within[None, :, :] + tl.arange(0, WIDTH)[:, None, None]
+    for begin in range(first + whole * TILE, last, GROUPS * WIDTH):
+        place = begin + strip
         tile = tl.load(start + place, mask=place < last, other=LOWEST).to(tl.float32)
         top, total, weighted = _fold(_kept(tile, floor, HAS_FLOOR), top, total, weighted, k)
 
@@ -200,8 +201,8 @@ def gradient_kernel(
     start = logits + row * row_stride
     within = tl.arange(0, ROWS)[:, None] * (GROUPS * WIDTH) + tl.arange(0, GROUPS)[None, :] * WIDTH
     inside = tl.arange(0, WIDTH)[:, None, None]
+    strip = inside + tl.arange(0, GROUPS)[None, None, :] * WIDTH
     whole = (last - first) // TILE
-    place = first + whole * TILE + within[None, :, :] + inside
     of_logprob = tl.load(upstream_logprob + row)
     of_entropy = tl.load(upstream_entropy + row) if HAS_ENTROPY else 0.0
     policy = keep_fraction(keep, ACCESS == PTX)
@@ -228,12 +229,15 @@ def gradient_kernel(
                 c = _derivative_word(c, begin + 2 * STEP, values, WIDTH, HAS_FLOOR, HAS_ENTROPY, ACCESS)
                 d = _derivative_word(d, begin + 3 * STEP, values, WIDTH, HAS_FLOOR, HAS_ENTROPY, ACCESS)
                 store_words(start + begin, a, b, c, d, policy, ACCESS == PTX)
-        if first + whole * TILE < last:
+        for begin in range(first + whole * TILE, last, GROUPS * WIDTH):
+            place = begin + strip
             tile = tl.load(start + place, mask=place < last, other=LOWEST).to(tl.float32)
             tile = _derivative(tile, place, values, HAS_FLOOR, HAS_ENTROPY)
             tl.store(start + place, tile.to(logits.dtype.element_ty), mask=place < last)
     else:
         zeros = tl.zeros((WIDTH, ROWS, GROUPS), logits.dtype.element_ty)
         for turn in range(whole):
-            tl.store(start + (first + turn * TILE) + within[None, :, :] + inside, zeros)
-        tl.store(start + place, zeros, mask=place < last)
+            tl.store(start + (first + turn * TILE + within[None, :, :] + inside), zeros)
+        rest = tl.zeros((WIDTH, 1, GROUPS), logits.dtype.element_ty)
+        for begin in range(first + whole * TILE, last, GROUPS * WIDTH):
+            tl.store(start + begin + strip, rest, mask=begin + strip < last)
