@@ -16,6 +16,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "data.on_bad_row": ("fail", "skip"),
     "algorithm.dead_groups": ("count", "exclude"),
     "rollout.engine": ("vllm", "transformers", "scripted"),
+    "optimizer.name": ("adamw", "compact_adamw"),
+    "optimizer.states": ("device", "host"),
     "optimizer.schedule": ("constant", "linear", "cosine"),
 }
 """Dotted key of a top-level slice to its valid values; a stage's copy of the slice obeys the same."""

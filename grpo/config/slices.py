@@ -187,6 +187,11 @@ class RolloutConfig:
 class OptimizerConfig:
     """AdamW, its schedule and the size of a micro-batch."""
 
+    name: str = "adamw"
+    """`adamw` (moments in the weights' precision: 8 bytes a float32 parameter, 4 a bfloat16 one, which loses small
+    steps) or `compact_adamw` (8-bit moments, and 24-bit master weights under bfloat16: 3 bytes a parameter)."""
+    states: str = "device"
+    """Where moments and residuals live: `device`, or `host` (pinned memory, streamed through the device each step)."""
     lr: float = 1e-6
     """Peak learning rate."""
     beta1: float = 0.9

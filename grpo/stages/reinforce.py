@@ -9,6 +9,7 @@ from grpo.config.slices import RolloutConfig
 from grpo.data.cursor import ProblemCursor
 from grpo.model.load import LoadedModel
 from grpo.run.model_folder import save_model
+from grpo.run.random import derive_seed
 from grpo.run.state import StateRegistry
 from grpo.stages.context import RunContext
 from grpo.stages.loop import train, training_state
@@ -46,7 +47,12 @@ class ReinforceTrainer:
         self.encoder = loaded.encoder(stage.data.system_prompt, stage.rollout.max_tokens)
         problems = context.fitting(self.encoder, context.problems(stage, "train"), stage)
         self.cursor = ProblemCursor(problems, (context.config.seed, name))
-        self.optimizer = Optimizer(self.policy.model, stage.optimizer, stage.steps * stage.optimizer_steps_per_rollout)
+        self.optimizer = Optimizer(
+            self.policy.model,
+            stage.optimizer,
+            stage.steps * stage.optimizer_steps_per_rollout,
+            seed=derive_seed(context.config.seed, name, "rounding"),
+        )
         self.scorer = Scorer(stage.reward, self.encoder)
         self.update = PolicyUpdate(self.policy, self.optimizer, self._update_settings(), self._reference())
         self.sampler = self._sampler(loaded)

@@ -8,6 +8,7 @@ from grpo.config.schema import SFTConfig
 from grpo.data.cursor import ProblemCursor
 from grpo.data.prompts import PromptEncoder
 from grpo.run.model_folder import save_model
+from grpo.run.random import derive_seed
 from grpo.run.state import StateRegistry
 from grpo.stages.context import RunContext
 from grpo.stages.loop import train, training_state
@@ -42,7 +43,7 @@ class SFTTrainer:
     ) -> None:
         self.stage, self.policy, self.encoder = stage, policy, encoder
         self.cursor = ProblemCursor(problems, (seed, name))
-        self.optimizer = Optimizer(policy.model, stage.optimizer, stage.steps)
+        self.optimizer = Optimizer(policy.model, stage.optimizer, stage.steps, seed=derive_seed(seed, name, "rounding"))
         self.limits = PackingLimits(micro_batch=stage.optimizer.max_tokens_per_micro_batch)
         self.totals = StageTotals()
 
