@@ -70,6 +70,7 @@ RANGES: dict[str, Range] = {
         (
             "seed",
             "threads",
+            "model.lora.rank",
             "algorithm.kl_coef",
             "rollout.temperature",
             "rollout.top_k",
@@ -91,6 +92,7 @@ RANGES: dict[str, Range] = {
             "optimizer.lr",
             "optimizer.eps",
             "optimizer.max_grad_norm",
+            "model.lora.alpha",
             "algorithm.importance_cap",
             "model.scratch.rope_theta",
         ),

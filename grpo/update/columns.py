@@ -23,6 +23,8 @@ class StepColumns:
     """(C,) int64: where the completion's tokens begin in a flat (S,) tensor."""
     sampler_logprob: torch.Tensor
     """(S,) float32 nats."""
+    reference_logprob: torch.Tensor | None = None
+    """(S,) float32 nats of the reference, where the loss has a KL term."""
 
     def flat_index(self, batch: PackedBatch) -> torch.Tensor:
         """(N,) int64: place of each of the batch's tokens in a flat (S,) tensor."""

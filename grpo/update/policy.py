@@ -8,6 +8,7 @@ import torch
 from transformers import PreTrainedModel
 
 from grpo.kernels.token_logprob import token_logprob
+from grpo.model.lora import Adapters
 from grpo.types import PackedBatch
 from grpo.update.attention import additive, packed_mask
 from grpo.update.experience import Branch, Tree
@@ -17,9 +18,9 @@ from grpo.update.packing import PackingLimits, pack
 class Policy:
     """The model being trained, or a frozen reference."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
-        """Raises ValueError for models whose head does more than one matrix product."""
-        self.model = model
+    def __init__(self, model: PreTrainedModel, adapters: Adapters | None = None) -> None:
+        """`adapters` are those inside `model`. Raises ValueError for models whose head is not one matrix product."""
+        self.model, self.adapters = model, adapters
         head = model.get_output_embeddings()
         extras = [
             k for k in ("final_logit_softcapping", "logit_scale", "logits_scaling") if getattr(model.config, k, None)
@@ -62,11 +63,18 @@ class Policy:
 
     def named_weights(self) -> Iterable[tuple[str, torch.Tensor]]:
         """Every weight once, named as in the checkpoint; a tied head is left out, as in the checkpoint."""
+        if self.adapters is not None:
+            yield from self.adapters.merged_weights()
+            return
         seen: set[int] = set()
         for name, tensor in self.model.named_parameters():
             if tensor.data_ptr() not in seen:
                 seen.add(tensor.data_ptr())
                 yield name, tensor.detach()
+
+    def changed_weights(self) -> Iterable[tuple[str, torch.Tensor]] | None:
+        """Of `named_weights` what training changes, merged; None when that is all of them."""
+        return None if self.adapters is None else self.adapters.merged_weights(changed_only=True)
 
 
 def to_device(batch: PackedBatch, device: torch.device) -> PackedBatch:

@@ -21,6 +21,7 @@ from grpo.update.mismatch import MismatchLimit
 from grpo.update.optimizer import Optimizer
 from grpo.update.packing import PackingLimits, pack
 from grpo.update.policy import Policy, to_device
+from grpo.update.reference import ReferencePolicy, with_reference
 
 
 def advantages_of(groups: Sequence[Group], scores: Sequence[Sequence[Score]], name: str) -> list[list[float | None]]:
@@ -52,7 +53,7 @@ class PolicyUpdate:
     """Trees of a rollout step → one or several optimizer steps → metrics."""
 
     def __init__(
-        self, policy: Policy, optimizer: Optimizer, settings: UpdateSettings, reference: Policy | None
+        self, policy: Policy, optimizer: Optimizer, settings: UpdateSettings, reference: ReferencePolicy | None
     ) -> None:
         self.policy, self.optimizer, self.settings, self.reference = policy, optimizer, settings, reference
         self._loss = LOSSES[settings.algorithm.loss]
@@ -65,6 +66,8 @@ class PolicyUpdate:
         parts = split_evenly(trees, self.settings.optimizer_steps)
         work = [self._live(part) for part in parts]
         columns = [columns_of(part, self.policy.model.device) for part in work]
+        if self.reference is not None:
+            columns = with_reference(self.reference, work, columns, self.settings.limits, self.settings.temperature)
         old = [self._old_logprobs(p, c, meter) for p, c in zip(work, columns, strict=True)] if len(parts) > 1 else None
         for i, (part, live) in enumerate(zip(parts, work, strict=True)):
             totals = self._totals(part, live)
@@ -99,7 +102,8 @@ class PolicyUpdate:
                 logprob=logprob, old_logprob=anchor, advantage=columns.advantage[batch.completion_index]
             )
             terms = self._loss(inputs, self._clip)
-            per_token = terms.loss * self._correction(anchor, sampler, meter) + self._penalty(batch, logprob, meter)
+            per_token = terms.loss * self._correction(anchor, sampler, meter)
+            per_token = per_token + self._penalty(columns, flat, logprob, meter)
             loss = (per_token * self._reduction(columns.length[batch.completion_index], totals)).sum()
             loss.backward()  # type: ignore[no-untyped-call]
             meter.total("loss", loss.item())
@@ -119,12 +123,12 @@ class PolicyUpdate:
         meter.extreme("sampling/importance_sampling_ratio/max", ratio, "max")
         return ratio.clamp(max=self.settings.algorithm.importance_cap)
 
-    def _penalty(self, batch: PackedBatch, logprob: torch.Tensor, meter: Meter) -> torch.Tensor | float:
-        if self.reference is None:
+    def _penalty(
+        self, columns: StepColumns, flat: torch.Tensor, logprob: torch.Tensor, meter: Meter
+    ) -> torch.Tensor | float:
+        if columns.reference_logprob is None:
             return 0.0
-        with torch.no_grad():
-            reference, _ = self.reference.token_logprobs(batch, self.settings.temperature)
-        estimate = k3(logprob, reference)
+        estimate = k3(logprob, columns.reference_logprob[flat])
         meter.add("kl", estimate)
         return self.settings.algorithm.kl_coef * estimate
 
