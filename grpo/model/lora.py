@@ -113,6 +113,7 @@ class Adapters:
         settings = self._wrapped.peft_config["default"]
         with atomic_folder(folder) as partial:
             save_file(weights, partial / WEIGHTS_FILE, metadata={"format": "pt"})
+            settings.target_modules = sorted(settings.target_modules)  # a set, whose order changes from run to run
             settings.inference_mode = True  # as peft's own save does: a loaded adapter is not trained unless asked
             settings.save_pretrained(str(partial))
             settings.inference_mode = False
