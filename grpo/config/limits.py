@@ -72,6 +72,7 @@ RANGES: dict[str, Range] = {
         (
             "seed",
             "threads",
+            "model.lora.rank",
             "algorithm.kl_coef",
             "rollout.temperature",
             "rollout.top_k",
@@ -93,6 +94,7 @@ RANGES: dict[str, Range] = {
             "optimizer.lr",
             "optimizer.eps",
             "optimizer.max_grad_norm",
+            "model.lora.alpha",
             "algorithm.importance_cap",
             "model.scratch.rope_theta",
         ),
