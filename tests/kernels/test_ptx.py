@@ -125,6 +125,22 @@ def test_narrow_where_rows_are_not_aligned() -> None:
         assert kernel("bf16", TILES, stride="i64").count(WIDE_LOAD) == 0
 
 
+@BOTH
+def test_a_vocabulary_of_one(access: int) -> None:
+    """A launch makes a constant of every integer that is 1, which the interpreter does not."""
+    from grpo.kernels.token_logprob.triton_kernels import combine_kernel, gradient_kernel, statistics_kernel
+
+    ones = dict.fromkeys(("row_stride", "columns", "segments"), 1)
+    types = common("fp32", access, "i64") | dict.fromkeys(
+        ("partials", "normalisers", "entropies", "upstream_logprob", "normaliser", "logprob", "entropy"), "*fp32:16"
+    )
+    types |= {"targets": "*i64:16", "scale": "fp32", "k": "fp32", "HAS_FLOOR": False, "HAS_ENTROPY": False, "BLOCK": 1}
+    types |= {"floors": None, "upstream_entropy": None} | ones
+    for kernel in (statistics_kernel, combine_kernel, gradient_kernel):
+        found = compile_kernel(kernel, {name: types[name] for name in kernel.arg_names}, num_warps=WARPS)
+        assert found.spills == 0
+
+
 @pytest.mark.parametrize("ptx", [False, True], ids=["plain", "ptx"])
 def test_helpers_say_what_they_should(ptx: bool) -> None:
     from .ptx_samples import copy_words, pack_pairs, widen
