@@ -160,10 +160,13 @@ def compare(name: str, dtype: str, repeats: int, layers: int | None) -> dict[str
     wanted = gradient(model, actions[f"padded_{case.padded_rows[0]}"])
     errors = {key: float((gradient(model, act) - wanted).norm() / wanted.norm()) for key, act in actions.items()}
     seconds: dict[str, list[float]] = {key: [] for key in actions}
+    work: dict[str, list[float]] = {key: [] for key in actions}
     for _ in range(repeats):
         for key, act in actions.items():
             model.zero_grad()
+            busy = time.process_time()
             seconds[key].append(seconds_of(act))
+            work[key].append(time.process_time() - busy)
     medians = {key: round(statistics.median(times), 4) for key, times in seconds.items()}
     best = {kind: min((value, key) for key, value in medians.items() if key.startswith(kind))
             for kind in ("shared_prompt", "padded")}  # fmt: skip
@@ -173,6 +176,7 @@ def compare(name: str, dtype: str, repeats: int, layers: int | None) -> dict[str
         "shape": shape,
         "seconds": medians,
         "least_seconds": {key: round(min(times), 4) for key, times in seconds.items()},
+        "cpu_seconds": {key: round(statistics.median(times), 4) for key, times in work.items()},
         "gradient_error": {key: float(f"{error:.2e}") for key, error in errors.items()},
         "best": {kind: key for kind, (_, key) in best.items()},
         "shared_prompt_over_padded": round(best["shared_prompt"][0] / best["padded"][0], 3),
