@@ -19,7 +19,7 @@ from grpo.update.packing import PackingLimits
 CONTEXT = 384
 """Longest prompt plus completion, tokens; rotary positions have no weights, so the model stays the default one."""
 MICRO_BATCH = 8192
-"""Padded tokens of one pass, the default of a run."""
+"""Tokens of one pass, the default of a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,17 +29,15 @@ class Case:
     prompt: int
     shortest: int
     longest: int
-    row: int
-    """Of the packed stream, the default of a run on such data."""
 
     @property
     def limits(self) -> PackingLimits:
-        return PackingLimits(row=self.row, micro_batch=MICRO_BATCH)
+        return PackingLimits(micro_batch=MICRO_BATCH)
 
 
 CASES = {
-    "arithmetic": Case(prompt=8, shortest=22, longest=40, row=128),
-    "long_prompt": Case(prompt=256, shortest=32, longest=96, row=1024),
+    "arithmetic": Case(prompt=8, shortest=22, longest=40),
+    "long_prompt": Case(prompt=256, shortest=32, longest=96),
 }
 """The embedded task, and the opposite: a prompt longer than its answers."""
 
