@@ -21,13 +21,14 @@ ROOT = Path(__file__).resolve().parents[1]
 MEASURED_WITH = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
 """glibc gives freed blocks back at once, in every child alike: a peak then is what was alive, not what was kept."""
 SAMPLE_SECONDS = 0.002
+ON_DEVICE = "cuda allocator"
 
 
 class Peak:
     """`start`, work, `stop`: how far memory rose. Bytes of the device where there is one, else of this process."""
 
     def __init__(self) -> None:
-        self.method = "cuda allocator" if torch.cuda.is_available() else "VmHWM"
+        self.method = ON_DEVICE if torch.cuda.is_available() else "VmHWM"
         self.base = 0
         self._highest = 0
         self._done = threading.Event()

@@ -86,7 +86,8 @@ def lines(case: dict[str, Any]) -> Iterator[str]:
         extra = f"{memory['extra_bytes'] / 2**20:>11.0f}" if "extra_bytes" in memory else f"{'error':>11}"
         yield f"{row['title']:<48}{median:>10.3g}{median / bare:>8.2f}{extra}{row['gate']['difference']:>16.2g}"
     bars = case["bars"]
-    allowed = f"allowed {bars['allowed_time']} x and {bars['allowed_bytes'] / 2**20:.0f} MiB"
+    speed = f"{bars['wanted_tera']} TFLOP/s" if "wanted_tera" in bars else f"{bars.get('allowed_time')} x"
+    allowed = f"wanted {speed} and {bars['allowed_bytes'] / 2**20:.0f} MiB"
     yield f"bars: time {bars['time_met']}, memory {bars['memory_met']} ({allowed})"
 
 

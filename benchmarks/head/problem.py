@@ -146,8 +146,9 @@ def _token_loss(log_ratio: torch.Tensor, advantage: torch.Tensor) -> tuple[torch
     return loss, torch.where(stopped, 0.0, -ratio * advantage)
 
 
-def objective(logprob: torch.Tensor, problem: HeadProblem) -> torch.Tensor:
-    """The loss from log-probs (T,) by autograd, for rivals that bring no loss of their own."""
-    ratio = torch.exp(logprob.float() - problem.old_logprob)
+def objective(logprob: torch.Tensor, problem: HeadProblem, rows: slice = slice(None)) -> torch.Tensor:
+    """The share of `rows` in the loss, from their log-probs by autograd, for rivals that bring no loss of their own."""
+    advantage = problem.advantage[rows]
+    ratio = torch.exp(logprob.float() - problem.old_logprob[rows])
     bounded = ratio.clamp(1 - CLIP, 1 + CLIP)
-    return -torch.minimum(ratio * problem.advantage, bounded * problem.advantage).mean()
+    return -torch.minimum(ratio * advantage, bounded * advantage).sum() / problem.targets.numel()

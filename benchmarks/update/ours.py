@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.update.workload import LEARNING_RATE, Rollout, Shared, load_rollout
+from grpo.config.limits import CHOICES
 from grpo.config.slices import AlgorithmConfig, ModelConfig, OptimizerConfig
 from grpo.model.load import load_model
 from grpo.update.experience import Branch, Tree
@@ -31,7 +32,12 @@ def run(request: dict[str, Any], clerk: Clerk) -> None:
         clerk.end(metrics["loss"], metrics["grad_norm"])
 
 
-def build(folder: Path, shared: Shared, rollout: Rollout, row: int, micro_batch: int) -> PolicyUpdate:
+def attention_choices() -> list[str]:
+    """Backends of ours that are worth timing."""
+    return [name for name in CHOICES["model.attention"] if name != "eager"]
+
+
+def build(folder: Path, shared: Shared, rollout: Rollout, micro_batch: int, row: int = 512) -> PolicyUpdate:
     """As `grpo/stages/reinforce.py` puts it together."""
     config = ModelConfig(
         dtype=shared.dtype, attention=shared.attention, gradient_checkpointing=shared.gradient_checkpointing

@@ -27,7 +27,8 @@ def compute(model_folder: Path, rollout: Rollout, gradients: Path) -> tuple[dict
     model = AutoModelForCausalLM.from_pretrained(
         str(model_folder), dtype=torch.float64, attn_implementation="eager", local_files_only=True
     )
-    model.to(device)
+    model.to(device).train()
+    model.gradient_checkpointing_enable()  # a layer's float64 attention at a time
     loss, size, logprobs = 0.0, 0.0, []
     for completion, advantage in zip(rollout.completions, rollout.advantages, strict=True):
         ids = torch.tensor([[*rollout.prompt, *completion[:-1]]], device=device)
