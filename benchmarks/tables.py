@@ -137,7 +137,7 @@ def _update_case(model: str, name: str, case: Mapping[str, Any]) -> Iterator[str
         if row["status"] != "passed":
             yield f"| {title} | {row['status']}: {_cell(row['reason'])} | | | | |"
             continue
-        times = row.get("seconds", row["trial_seconds"])
+        times = row["seconds"] if "seconds" in row else row["trial_seconds"]
         mark = "" if "seconds" in row else " (trial)"
         memory = row["memory"]
         yield (

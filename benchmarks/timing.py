@@ -41,9 +41,9 @@ def device_seconds_of(action: Callable[[], object]) -> float:
 
 
 def balanced(names: Sequence[str], rounds: int) -> Iterator[list[str]]:
-    """An order per round: each starts one place later, every other round runs backwards."""
+    """An order per round: pairs of a rotation and its reverse, so that in 2·len rounds all places are shared evenly."""
     for number in range(rounds):
-        start = number % max(1, len(names))
+        start = number // 2 % max(1, len(names))
         order = [*names[start:], *names[:start]]
         yield order[::-1] if number % 2 else order
 

@@ -100,7 +100,7 @@ def lines(name: str, model: str, case: dict[str, Any]) -> Iterator[str]:
         if row["status"] != "passed":
             yield f"{title:<44}  {row['status']}: {row['reason']}"
             continue
-        median = row.get("seconds", row["trial_seconds"])["median"]
+        median = (row["seconds"] if "seconds" in row else row["trial_seconds"])["median"]
         memory, mark = row["memory"], "" if "seconds" in row else " ?"
         sizes = f"{memory['extra_bytes'] / 2**20:>11.0f}{memory['over_post_import_bytes'] / 2**20:>13.0f}"
         yield f"{title + mark:<44}{median:>10.3g}{sizes}{row['gate']['difference']:>16.2g}"

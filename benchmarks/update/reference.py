@@ -38,7 +38,7 @@ def compute(model_folder: Path, rollout: Rollout, gradients: Path) -> tuple[dict
         ratio = torch.exp(logprob - logprob.detach())
         part = -(ratio * advantage).sum() / rollout.tokens
         torch.autograd.backward(part)
-        loss += float(part)
+        loss += part.item()
         size += abs(advantage) * len(completion) / rollout.tokens
         logprobs.append(tuple(logprob.tolist()))
         del logits, logprob, ratio, part
