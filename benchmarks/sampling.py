@@ -31,7 +31,7 @@ ENGINES = ("transformers", "vllm")
 """vLLM last: it changes this process's threads."""
 CONTEXT = 384
 """Longest prompt plus completion, tokens; rotary positions have no weights, so the model stays the default one."""
-PROBE_LIMITS = PackingLimits(row=128, micro_batch=8192)
+PROBE_LIMITS = PackingLimits(micro_batch=8192)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,10 +124,9 @@ def update_table(record: Mapping[str, Any]) -> Iterator[str]:
 
 def _update_case(model: str, name: str, case: Mapping[str, Any]) -> Iterator[str]:
     shared, lengths = case["shared"], case["lengths"]
-    recompute = "with" if shared["gradient_checkpointing"] else "without"
     yield (
         f"\n**{name}: {model} shape ({case['model']['parameters'] / 1e6:,.0f} M parameters), {shared['dtype']}, "
-        f"{shared['attention']}, {recompute} checkpointing; prompt {lengths['prompt']}, completions "
+        f"activations: {shared['activations']}; prompt {lengths['prompt']}, completions "
         f"{', '.join(map(str, lengths['completions']))}**\n"
     )
     yield "| | seconds | extra MiB | MiB over imports | gradient error | rounds |"
@@ -163,8 +162,8 @@ def _ratio(bars: Mapping[str, Any], name: str) -> str:
     return f"{bars[name]:.2f}" if bars[name] <= bars["allowed"] else f"**{bars[name]:.2f}** (wanted {bars['allowed']})"
 
 
-def _setting(setting: Mapping[str, int]) -> str:
-    words = {"row": "rows of {:,}", "micro_batch": "micro-batch {:,}"}
+def _setting(setting: Mapping[str, Any]) -> str:
+    words = {"micro_batch": "micro-batch {:,}", "attention": "{}"}
     return ", ".join(words[key].format(value) for key, value in setting.items())
 
 

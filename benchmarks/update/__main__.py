@@ -13,7 +13,9 @@ import torch
 
 from benchmarks.memory import MEASURED_WITH
 from benchmarks.record import RESULTS, facts, write
-from benchmarks.update.measure import BASE, TRL_SETTINGS, Contest, Effort, measure_case, our_settings
+from benchmarks.update.measure import ATTENTION, BASE, TRL_SETTINGS, Contest, Effort, measure_case, our_settings
+from benchmarks.update.ours import attention_choices
+from benchmarks.update.processes import Setting
 from benchmarks.update.workload import CASES, LEARNING_RATE, MODELS, REWARDS, Shared
 
 
@@ -45,8 +47,7 @@ def contest_of(options: argparse.Namespace, name: str) -> Contest:
     lengths = CASES[name]
     shared = Shared(
         dtype=options.dtype,
-        attention=options.attention,
-        gradient_checkpointing=options.checkpointing,
+        activations=options.activations,
         threads=options.threads,
     )
     trl = [setting for setting in TRL_SETTINGS if setting["micro_batch"] in options.micro_batches]
@@ -55,7 +56,7 @@ def contest_of(options: argparse.Namespace, name: str) -> Contest:
         lengths=lengths,
         shared=shared,
         seed=options.seed,
-        settings={"ours": our_settings(lengths), "trl": trl},
+        settings={"ours": our_settings(lengths, options.attention), "trl": trl},
     )
 
 
@@ -65,8 +66,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", choices=MODELS, default="0.1B")
     parser.add_argument("--cases", type=_words, default=["main"], metavar="A,B", help=f"of {','.join(CASES)}")
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="float32")
-    parser.add_argument("--attention", choices=("sdpa", "eager"), default="sdpa")
-    parser.add_argument("--checkpointing", action="store_true", help="recompute activations, on both sides")
+    parser.add_argument("--attention", choices=attention_choices(), default=ATTENTION, help="ours; TRL has sdpa")
+    parser.add_argument("--activations", choices=("keep", "recompute"), default="keep", help="on both sides")
     parser.add_argument("--micro-batches", type=_numbers, default=[1, 2, 4, 8], help="TRL's; default: 1,2,4,8")
     parser.add_argument("--repeats", type=int, default=7, help="rounds of the two finalists (default: 7)")
     parser.add_argument("--trial-repeats", type=int, default=1, help="steps that choose the finalists (default: 1)")
@@ -93,7 +94,8 @@ def _numbers(text: str) -> list[int]:
 def lines(name: str, model: str, case: dict[str, Any]) -> Iterator[str]:
     """What a person looks for first."""
     shared = case["shared"]
-    yield f"\n{name}: {model} ({case['model']['parameters'] / 1e6:.0f} M), {shared['dtype']}, {shared['attention']}"
+    millions = case["model"]["parameters"] / 1e6
+    yield f"\n{name}: {model} ({millions:.0f} M), {shared['dtype']}, activations: {shared['activations']}"
     yield f"{'':<44}{'seconds':>10}{'extra MiB':>11}{'over import':>13}{'gradient error':>16}"
     for row in case["rows"]:
         title = f"{row['side']} {setting_text(row.get('setting', {}))}"
@@ -107,8 +109,8 @@ def lines(name: str, model: str, case: dict[str, Any]) -> Iterator[str]:
     yield f"bars: {case['bars']}   (? a trial, not one of the interleaved finalists)"
 
 
-def setting_text(setting: dict[str, int]) -> str:
-    """`row 512, micro_batch 8192`."""
+def setting_text(setting: Setting) -> str:
+    """`micro_batch 8192, attention shared_prompt`."""
     return ", ".join(f"{key} {value}" for key, value in setting.items())
 
 

@@ -17,8 +17,9 @@ from safetensors import safe_open
 from benchmarks.gate import TOLERANCES, judge
 from benchmarks.memory import ON_DEVICE, in_child
 from benchmarks.timing import interleaved, summary
-from benchmarks.update.processes import Worker, request_for
+from benchmarks.update.processes import Setting, Worker, request_for
 from benchmarks.update.workload import Lengths, ModelShape, Shared, make_rollout, write_model
+from grpo.config.slices import ModelConfig, OptimizerConfig
 
 BASE = (
     "Each setting has a process of its own. extra_bytes: the peak of the second optimizer step above what the process "
@@ -28,8 +29,10 @@ BASE = (
 )
 ALLOWED = 0.5
 """Of TRL's time, and of its extra memory."""
-TRL_SETTINGS = tuple({"micro_batch": count} for count in (1, 2, 4, 8))
+TRL_SETTINGS: tuple[Setting, ...] = tuple({"micro_batch": count} for count in (1, 2, 4, 8))
 UNCLIPPED = 1e9
+DEFAULT_MICRO_BATCH = OptimizerConfig().max_tokens_per_micro_batch
+ATTENTION = ModelConfig().attention
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +55,15 @@ class Contest:
     lengths: Lengths
     shared: Shared
     seed: int
-    settings: dict[str, Sequence[dict[str, int]]]
+    settings: dict[str, Sequence[Setting]]
     """Of each side."""
 
 
-def our_settings(lengths: Lengths) -> list[dict[str, int]]:
-    """Rows of 512 tokens as by default, and longer ones up to the whole group in one."""
+def our_settings(lengths: Lengths, attention: str = ATTENTION) -> list[Setting]:
+    """The default micro-batch, which holds the whole group in one stream, and shorter ones that cut it."""
     whole = lengths.prompt + sum(lengths.completions)
-    rows = sorted({min(row, whole) for row in (512, 1024, whole)})
-    return [{"row": row, "micro_batch": max(8192, row)} for row in rows] + [{"row": rows[0], "micro_batch": rows[0]}]
+    sizes = [DEFAULT_MICRO_BATCH, *(size for size in (1024, 512) if size < whole)]
+    return [{"micro_batch": size, "attention": attention} for size in sizes]
 
 
 def absent(side: str) -> str | None:
@@ -107,7 +110,7 @@ def prepare(contest: Contest, folder: Path, effort: Effort) -> tuple[int, dict[s
 
 
 def one_setting(
-    side: str, setting: dict[str, int], shared: Shared, folder: Path, reference: dict[str, float], effort: Effort
+    side: str, setting: Setting, shared: Shared, folder: Path, reference: dict[str, float], effort: Effort
 ) -> dict[str, Any]:
     """Gate and memory in one process, unclipped; a few seconds of time in another. Failures become the row's reason."""
     row: dict[str, Any] = {"side": side, "setting": setting}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def run(request: dict[str, Any], clerk: Clerk) -> None:
-    """`request["setting"]`: row and micro_batch, tokens."""
+    """`request["setting"]`: micro_batch, tokens; attention, a name of ours."""
     shared = Shared(**request["shared"])
     rollout = load_rollout(Path(request["rollout"]))
     update = build(Path(request["model"]), shared, rollout, **request["setting"])
@@ -37,12 +37,10 @@ def attention_choices() -> list[str]:
     return [name for name in CHOICES["model.attention"] if name != "eager"]
 
 
-def build(folder: Path, shared: Shared, rollout: Rollout, micro_batch: int, row: int = 512) -> PolicyUpdate:
+def build(folder: Path, shared: Shared, rollout: Rollout, micro_batch: int, attention: str) -> PolicyUpdate:
     """As `grpo/stages/reinforce.py` puts it together."""
-    config = ModelConfig(
-        dtype=shared.dtype, attention=shared.attention, gradient_checkpointing=shared.gradient_checkpointing
-    )
-    policy = Policy(load_model(folder, config).model.train())
+    config = ModelConfig(dtype=shared.dtype, attention=attention, activations=shared.activations)
+    policy = Policy(load_model(folder, config).model.eval())
     settings = OptimizerConfig(
         lr=LEARNING_RATE,
         beta1=shared.beta1,
@@ -58,7 +56,7 @@ def build(folder: Path, shared: Shared, rollout: Rollout, micro_batch: int, row:
             temperature=1.0,
             max_tokens=max(map(len, rollout.completions)),
             optimizer_steps=1,
-            limits=PackingLimits(row=row, micro_batch=micro_batch),
+            limits=PackingLimits(micro_batch=micro_batch),
             mismatch=mismatch_limit(shared.dtype, None),
         ),
         reference=None,

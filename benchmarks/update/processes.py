@@ -15,6 +15,9 @@ from typing import Any
 from benchmarks.memory import MEASURED_WITH, ROOT
 from benchmarks.update.workload import Shared
 
+Setting = dict[str, int | str]
+"""What one side may choose for itself."""
+
 
 class Worker:
     """A context manager around one `benchmarks.update.worker`."""
@@ -78,7 +81,7 @@ class Worker:
         raise RuntimeError(f"the worker {what} (exit code {code}): {self._errors.read().strip()[-600:]}")
 
 
-def request_for(side: str, setting: dict[str, int], shared: Shared, folder: Path) -> dict[str, Any]:
+def request_for(side: str, setting: Setting, shared: Shared, folder: Path) -> dict[str, Any]:
     """What a worker needs; `folder` holds the model and the rollout."""
     return {
         "side": side,

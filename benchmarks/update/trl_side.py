@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from benchmarks.update.worker import Clerk
 
 
+ATTENTION = "sdpa"
+"""Ours ends in torch's scaled_dot_product_attention too."""
+
+
 class _NoMoreOrdersError(Exception):
     """Ends the trainer's loop."""
 
@@ -82,7 +86,7 @@ def build(folder: Path, shared: Shared, rollout: Rollout, micro_batch: int, plac
     """The trainer with the shared settings; the loss is DAPO's, a mean over all tokens of the step."""
     count = len(rollout.completions)
     model = AutoModelForCausalLM.from_pretrained(
-        str(folder), dtype=getattr(torch, shared.dtype), attn_implementation=shared.attention, local_files_only=True
+        str(folder), dtype=getattr(torch, shared.dtype), attn_implementation=ATTENTION, local_files_only=True
     )
     config = GRPOConfig(
         output_dir=str(place),
@@ -103,7 +107,7 @@ def build(folder: Path, shared: Shared, rollout: Rollout, micro_batch: int, plac
         adam_epsilon=shared.eps,
         weight_decay=0.0,
         max_grad_norm=shared.max_grad_norm,
-        gradient_checkpointing=shared.gradient_checkpointing,
+        gradient_checkpointing=shared.activations == "recompute",
         max_steps=1_000_000,
         logging_steps=1_000_000,
         save_strategy="no",

@@ -74,8 +74,8 @@ class Shared:
 
     dtype: str = "float32"
     """Of weights, gradients, moments and activations."""
-    attention: str = "sdpa"
-    gradient_checkpointing: bool = False
+    activations: str = "keep"
+    """`keep` or `recompute` (gradient checkpointing)."""
     max_grad_norm: float = 1.0
     threads: int = 2
     beta1: float = 0.9

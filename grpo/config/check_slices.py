@@ -13,7 +13,12 @@ from grpo.config.slices import DataConfig, ModelConfig, RewardConfig, RolloutCon
 
 
 def model_problems(model: ModelConfig) -> Iterator[str]:
-    """Shapes that do not fit together, and a local folder that is not there."""
+    """Shapes that do not fit together, a local folder that is not there, and attention that cannot train here."""
+    if model.attention == "flex" and not has_gpu():
+        yield (
+            "model.attention=flex without a GPU: torch has no backward pass for it on a CPU; valid are shared_prompt, "
+            "sdpa, eager"
+        )
     if model.name == "scratch":
         yield from scratch_problems(model.scratch)
         if model.revision is not None:

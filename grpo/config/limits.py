@@ -9,7 +9,8 @@ from pathlib import Path
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "model.dtype": ("float32", "bfloat16"),
-    "model.attention": ("sdpa", "eager"),
+    "model.attention": ("shared_prompt", "flex", "sdpa", "eager"),
+    "model.activations": ("keep", "recompute", "offload"),
     "model.scratch.tokenizer": ("bytes", "bpe"),
     "data.source": ("arithmetic", "files"),
     "data.on_bad_row": ("fail", "skip"),
@@ -55,7 +56,6 @@ RANGES: dict[str, Range] = {
             "rollout.completions_per_prompt",
             "rollout.max_tokens",
             "optimizer.max_tokens_per_micro_batch",
-            "optimizer.max_tokens_per_row",
             "checkpoint.every",
             "checkpoint.keep",
             "stage.steps",

@@ -14,12 +14,12 @@ from grpo.stages.context import RunContext
 from grpo.stages.loop import train, training_state
 from grpo.stages.sampler import PolicySampler
 from grpo.stages.scoring import Scorer, length_metrics
-from grpo.stages.sft import packing_limits
 from grpo.stages.totals import Clock, StageTotals
 from grpo.types import Group, SamplingSettings
 from grpo.update.experience import Tree, experience_from
 from grpo.update.mismatch import mismatch_limit
 from grpo.update.optimizer import Optimizer
+from grpo.update.packing import PackingLimits
 from grpo.update.policy import Policy
 from grpo.update.reinforce import PolicyUpdate, UpdateSettings, advantages_of
 
@@ -107,7 +107,7 @@ class ReinforceTrainer:
             temperature=stage.rollout.temperature,
             max_tokens=stage.rollout.max_tokens,
             optimizer_steps=stage.optimizer_steps_per_rollout,
-            limits=packing_limits(stage.optimizer.max_tokens_per_row, stage.optimizer.max_tokens_per_micro_batch),
+            limits=PackingLimits(micro_batch=stage.optimizer.max_tokens_per_micro_batch),
             mismatch=mismatch_limit(self.context.config.model.dtype, stage.rollout.max_logprob_diff),
         )
 

@@ -43,7 +43,7 @@ class SFTTrainer:
         self.stage, self.policy, self.encoder = stage, policy, encoder
         self.cursor = ProblemCursor(problems, (seed, name))
         self.optimizer = Optimizer(policy.model, stage.optimizer, stage.steps)
-        self.limits = packing_limits(stage.optimizer.max_tokens_per_row, stage.optimizer.max_tokens_per_micro_batch)
+        self.limits = PackingLimits(micro_batch=stage.optimizer.max_tokens_per_micro_batch)
         self.totals = StageTotals()
 
     def parts(self) -> StateRegistry:
@@ -65,8 +65,3 @@ class SFTTrainer:
         prompt_ids, completion_ids = self.encoder.encode_demonstration(problem)
         branch = Branch(token_ids=completion_ids, sampler_logprobs=(), advantage=1.0)
         return Tree(prompt_ids=prompt_ids, branches=(branch,))
-
-
-def packing_limits(row: int, micro_batch: int) -> PackingLimits:
-    """Rows never longer than a micro-batch."""
-    return PackingLimits(row=min(row, micro_batch), micro_batch=micro_batch)

@@ -33,8 +33,11 @@ class Rows:
 class RowStatistics:
     """Of each row, (n,) float32, nats."""
 
-    normaliser: torch.Tensor
-    """lse(z)."""
+    largest: torch.Tensor
+    """max(z) of the whole row. lse(z) = largest + log_sum, kept apart: their sum would round away what the shares of
+    a sharply peaked row need."""
+    log_sum: torch.Tensor
+    """log Σ exp(z - largest)."""
     logprob: torch.Tensor
     entropy: torch.Tensor
 

@@ -12,19 +12,22 @@ class TorchOps:
 
     def statistics(self, logits: torch.Tensor, rows: Rows) -> RowStatistics:
         z = scaled(logits, rows)
-        normaliser = torch.logsumexp(z, dim=-1)
-        logprob = z.gather(-1, rows.targets.unsqueeze(-1)).squeeze(-1) - normaliser
-        share = torch.exp(z - normaliser.unsqueeze(-1))
-        entropy = normaliser - (share * z.nan_to_num_(neginf=0.0)).sum(-1)
-        return RowStatistics(normaliser=normaliser, logprob=logprob, entropy=entropy)
+        largest = z.amax(dim=-1)
+        below = z.sub_(largest.unsqueeze(-1))
+        share = torch.exp(below)
+        total = share.sum(-1)
+        chosen = below.gather(-1, rows.targets.unsqueeze(-1)).squeeze(-1)
+        log_sum = torch.log(total)
+        entropy = log_sum - share.mul_(finite(below, rows)).sum(-1) / total
+        return RowStatistics(largest=largest, log_sum=log_sum, logprob=chosen - log_sum, entropy=entropy)
 
     def gradient_(self, logits: torch.Tensor, rows: Rows, statistics: RowStatistics, upstream: Upstream) -> None:
         z = scaled(logits, rows)
-        log_share = z.sub_(statistics.normaliser.unsqueeze(-1))
+        log_share = z.sub_(statistics.largest.unsqueeze(-1)).sub_(statistics.log_sum.unsqueeze(-1))
         share = torch.exp(log_share)
         weight = -upstream.logprob.unsqueeze(-1)
         if upstream.entropy is not None:
-            spread = log_share.nan_to_num_(neginf=0.0).add_(statistics.entropy.unsqueeze(-1))
+            spread = finite(log_share, rows).add_(statistics.entropy.unsqueeze(-1))
             weight = weight - spread * upstream.entropy.unsqueeze(-1)
         gradient = share.mul_(weight)
         gradient.scatter_add_(-1, rows.targets.unsqueeze(-1), upstream.logprob.unsqueeze(-1))
@@ -41,3 +44,8 @@ def scaled(logits: torch.Tensor, rows: Rows) -> torch.Tensor:
     """z (n, V), float32, a copy; -inf where an entry is not kept."""
     z = logits.float() * rows.scale
     return z if rows.floor is None else z.masked_fill_(logits.float() < rows.floor.unsqueeze(-1), -torch.inf)
+
+
+def finite(log_share: torch.Tensor, rows: Rows) -> torch.Tensor:
+    """0 in place of the -inf of entries that are not kept, whose share is 0; in place."""
+    return log_share if rows.floor is None else log_share.masked_fill_(log_share == -torch.inf, 0.0)

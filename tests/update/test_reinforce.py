@@ -60,7 +60,7 @@ SETTINGS = UpdateSettings(
     temperature=TEMPERATURE,
     max_tokens=8,
     optimizer_steps=1,
-    limits=PackingLimits(row=40, micro_batch=80),
+    limits=PackingLimits(micro_batch=80),
     mismatch=MismatchLimit(statistic="max", value=1e-4),
 )
 OPTIMIZER = OptimizerConfig(lr=1e-3, max_grad_norm=0.5, weight_decay=0.1)
@@ -127,7 +127,7 @@ def test_learning_raises_good_and_lowers_bad_completions() -> None:
 
 
 @pytest.mark.parametrize("reduction", sorted(REDUCTIONS))
-@pytest.mark.parametrize("limits", [PackingLimits(row=8, micro_batch=8), PackingLimits(row=16, micro_batch=200)])
+@pytest.mark.parametrize("limits", [PackingLimits(micro_batch=8), PackingLimits(micro_batch=200)])
 def test_any_split_and_order_gives_the_same_gradient(reduction: str, limits: PackingLimits) -> None:
     algorithm = AlgorithmConfig(reduction=reduction)
     base, other = tiny_model(), tiny_model()

@@ -22,7 +22,7 @@ TINY = Contest(
     lengths=CASES["tiny"],
     shared=Shared(threads=1),
     seed=0,
-    settings={"ours": [{"row": 64, "micro_batch": 8192}], "trl": [{"micro_batch": 4}]},
+    settings={"ours": [{"micro_batch": 8192, "attention": "shared_prompt"}], "trl": [{"micro_batch": 4}]},
 )
 
 
@@ -38,7 +38,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Rollout, d
 
 def test_our_update_reaches_the_reference(prepared: tuple[Path, Rollout, dict[str, float]], tmp_path: Path) -> None:
     folder, rollout, reference = prepared
-    update = ours.build(folder / "model", replace(TINY.shared, max_grad_norm=1e9), rollout, row=64, micro_batch=8192)
+    update = ours.build(folder / "model", replace(TINY.shared, max_grad_norm=1e9), rollout, 8192, "shared_prompt")
     model = update.policy.model
     found = tmp_path / "found.safetensors"
     update.optimizer.adamw.register_step_pre_hook(
@@ -105,7 +105,7 @@ def test_a_whole_case_in_its_processes(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.slow
 def test_a_side_that_fails_says_why(tmp_path: Path) -> None:
-    contest = replace(TINY, settings={"ours": [{"row": 64, "micro_batch": 8192, "no_such": 1}]})
+    contest = replace(TINY, settings={"ours": [{"micro_batch": 8192, "no_such": 1}]})
     row = measure_case(contest, Effort(repeats=1))["rows"][0]
     assert row["status"] == "error" and "no_such" in row["reason"]
 
@@ -138,7 +138,8 @@ def test_bars_by_hand() -> None:
     assert fastest(rows, "trl") is rows[3] and fastest(rows, "prime") is None
 
 
-def test_our_settings_hold_the_default_and_the_whole_group() -> None:
+def test_our_settings_hold_the_default_and_shorter_streams() -> None:
     settings = our_settings(CASES["main"])
-    assert {"row": 512, "micro_batch": 8192} in settings
-    assert max(setting["row"] for setting in settings) == 64 + 1968
+    assert settings[0] == {"micro_batch": 8192, "attention": "shared_prompt"}
+    assert [setting["micro_batch"] for setting in settings] == [8192, 1024, 512]
+    assert len(our_settings(CASES["tiny"])) == 1

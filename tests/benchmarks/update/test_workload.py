@@ -58,4 +58,4 @@ def test_a_model_folder_in_the_dtype_asked_for(tmp_path: Path) -> None:
 
 
 def test_both_sides_are_told_the_same() -> None:
-    assert Shared() == Shared(dtype="float32", attention="sdpa", gradient_checkpointing=False, max_grad_norm=1.0)
+    assert Shared() == Shared(dtype="float32", activations="keep", max_grad_norm=1.0)
