@@ -26,7 +26,7 @@ from benchmarks.head.measure import measure_case as measure_head
 from benchmarks.head.problem import HeadShape
 from benchmarks.head.rivals import RIVALS
 from benchmarks.memory import ROOT
-from benchmarks.optimizer import measure_optimizers
+from benchmarks.optimizer import measure_optimizers, optimizer_lines
 from benchmarks.record import RESULTS, facts, write
 from benchmarks.update.measure import BASE as UPDATE_BASE
 from benchmarks.update.measure import TRL_SETTINGS, Contest, measure_case
@@ -34,6 +34,8 @@ from benchmarks.update.measure import Effort as UpdateEffort
 from benchmarks.update.ours import attention_choices
 from benchmarks.update.workload import CASES, MODELS, Shared
 
+DRY_SECONDS = 600.0
+"""Of a section without a GPU, on a machine that may be busy."""
 SAFETY_SECONDS = 10.0
 """Left of a section's time for its last write."""
 
@@ -110,15 +112,18 @@ def update_section(model: str) -> Callable[[Job], dict[str, Any]]:
 
 def ptx_section(job: Job) -> dict[str, Any]:
     """Inline PTX on and off, as the kernels' own benchmark measures it."""
+    if not torch.cuda.is_available():
+        return {"figures": {}, "lines": ["needs a CUDA device"]}
     from benchmarks import kernels_gpu
 
-    figures: dict[str, Any] = kernels_gpu.measure(job.deadline, dry_run=job.dry)
-    return {"figures": figures}
+    figures: dict[str, Any] = kernels_gpu.measure(kernels_gpu.Sizes(seed=job.seed))
+    return {"figures": figures, "lines": list(kernels_gpu.table(figures))}
 
 
 def optimizer_section(job: Job) -> dict[str, Any]:
     """One step of each optimizer over the weights of the 0.5B shape."""
-    return {"figures": measure_optimizers(MODELS["tiny" if job.dry else "0.5B"], repeats=3 if job.dry else 20)}
+    figures = measure_optimizers(MODELS["tiny" if job.dry else "0.5B"], repeats=3 if job.dry else 20)
+    return {"figures": figures, "lines": list(optimizer_lines(figures))}
 
 
 SECTIONS = {
@@ -145,7 +150,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     end = time.monotonic() + options.seconds
     for name in options.only:
-        seconds = min(SECTIONS[name].seconds, end - time.monotonic())
+        left = min(SECTIONS[name].seconds, end - time.monotonic())
+        seconds = DRY_SECONDS if options.dry_run else left
         record["sections"][name] = run_section(name, seconds, options)
         write(record, options.out)
         section = record["sections"][name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -20,6 +20,15 @@ def measure_optimizers(shape: ModelShape, repeats: int) -> dict[str, Any]:
     for name, (dtype, make) in optimizers().items():
         found[name] = _measure(shape, dtype, make, repeats)
     return found
+
+
+def optimizer_lines(figures: dict[str, Any]) -> Iterator[str]:
+    """A line for each."""
+    yield f"{'':<36}{'ms':>10}{'states MiB':>12}{'step MiB':>10}{'states B/parameter':>20}"
+    for name, row in figures.items():
+        sizes = f"{row['state_bytes'] / 2**20:>12,.0f}{row['extra_bytes'] / 2**20:>10,.0f}"
+        each = row["state_bytes"] / row["parameters"]
+        yield f"{name:<36}{1000 * row['seconds']['median']:>10.3g}{sizes}{each:>20.2f}"
 
 
 def optimizers() -> dict[str, tuple[torch.dtype, MakeOptimizer]]:

@@ -177,11 +177,8 @@ def gpu_table(record: Mapping[str, Any]) -> Iterator[str]:
             yield from _head_case(case)
         for title, case in section.get("update_cases", {}).items():
             yield from _update_case(section["model_name"], title, case)
-        if "figures" in section:
-            yield f"\n**{name}**\n"
-            yield "| | |"
-            yield "|---|---|"
-            yield from (f"| {key} | {_cell(str(value))} |" for key, value in section["figures"].items())
+        if "lines" in section:
+            yield "\n".join((f"\n**{name}**\n", "```text", *section["lines"], "```"))
 
 
 TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], Iterator[str]]]] = {
