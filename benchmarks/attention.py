@@ -12,7 +12,6 @@ import platform
 import random
 import statistics
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +21,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
+from benchmarks.timing import seconds_of
 from grpo.update.attention import IMPLEMENTATIONS, body_hidden
 from grpo.update.experience import Branch, Tree
 from grpo.update.packing import PackingLimits, pack
@@ -181,16 +181,6 @@ def compare(name: str, dtype: str, repeats: int, layers: int | None) -> dict[str
         "best": {kind: key for kind, (_, key) in best.items()},
         "shared_prompt_over_padded": round(best["shared_prompt"][0] / best["padded"][0], 3),
     }
-
-
-def seconds_of(action: Callable[[], None]) -> float:
-    """Wall time, with the device's queue empty before and after."""
-    wait: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
-    wait()
-    started = time.perf_counter()
-    action()
-    wait()
-    return time.perf_counter() - started
 
 
 def main(arguments: list[str]) -> None:

@@ -132,7 +132,7 @@ def test_a_vocabulary_of_one(access: int) -> None:
 
     ones = dict.fromkeys(("row_stride", "columns", "segments"), 1)
     types = common("fp32", access, "i64") | dict.fromkeys(
-        ("partials", "normalisers", "entropies", "upstream_logprob", "normaliser", "logprob", "entropy"), "*fp32:16"
+        ("partials", "largest", "log_sums", "entropies", "upstream_logprob", "logprob", "entropy"), "*fp32:16"
     )
     types |= {"targets": "*i64:16", "scale": "fp32", "k": "fp32", "HAS_FLOOR": False, "HAS_ENTROPY": False, "BLOCK": 1}
     types |= {"floors": None, "upstream_entropy": None} | ones
