@@ -144,8 +144,8 @@ def implementations() -> dict[str, RowOps]:
 def gate(sizes: Sizes, generator: torch.Generator) -> dict[str, float]:
     """Largest error of the gradient against float64, in units of its largest entry.
 
-    Raises RuntimeError when one is above `TOLERANCE`, when the gradients of both forms, from the same statistics, differ
-    in any bit, or their log-probs by more than float32 rounds.
+    Raises RuntimeError when one is above `TOLERANCE`, when the gradients of both forms, from the same statistics,
+    differ in any bit, or their log-probs by more than float32 rounds.
     """
     chunk = make_chunk("peaked", 16, sizes.columns, generator)
     exact = exact_gradient(chunk)
