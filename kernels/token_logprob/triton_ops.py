@@ -42,7 +42,7 @@ class TritonOps:
         count, columns = _checked(logits)
         segments = triton.cdiv(columns, SEGMENT)
         partials = torch.empty((3, count, segments), device=logits.device, dtype=torch.float32)
-        results = torch.empty((3, count), device=logits.device, dtype=torch.float32)
+        results = torch.empty((4, count), device=logits.device, dtype=torch.float32)
         scale, k = float(rows.scale), rows.scale * math.log2(math.e)
         targets, floor = _dense(rows.targets), _dense(rows.floor)
         if count:
@@ -56,7 +56,7 @@ class TritonOps:
                     logits, targets, partials, *results, logits.stride(0), segments, scale, k,
                     BLOCK=triton.next_power_of_2(segments), num_warps=1, enable_fp_fusion=False,
                 )  # fmt: skip
-        return RowStatistics(normaliser=results[0], logprob=results[1], entropy=results[2])
+        return RowStatistics(largest=results[0], log_sum=results[1], logprob=results[2], entropy=results[3])
 
     def gradient_(self, logits: torch.Tensor, rows: Rows, statistics: RowStatistics, upstream: Upstream) -> None:
         """Rows whose coefficients are 0 are set to 0 without being read. Raises ValueError as `statistics` does."""
@@ -67,7 +67,8 @@ class TritonOps:
         vectors = (
             rows.floor,
             rows.targets,
-            statistics.normaliser,
+            statistics.largest,
+            statistics.log_sum,
             statistics.entropy,
             upstream.logprob,
             upstream.entropy,

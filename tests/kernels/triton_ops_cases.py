@@ -23,7 +23,7 @@ FORMS = pytest.mark.parametrize("ptx", [False, True], ids=["tiles", "words"])
 """Under the interpreter the second form runs with the plain twins of the PTX, on a GPU with the PTX itself."""
 TWINS = [False, True] if DEVICE == "cuda" else [False]
 """Inline assembly cannot be interpreted."""
-FIELDS = ("normaliser", "logprob", "entropy")
+FIELDS = ("largest", "log_sum", "logprob", "entropy")
 
 
 @pytest.fixture
@@ -100,8 +100,11 @@ def exact(one: Case) -> tuple[RowStatistics, torch.Tensor]:
         loss = loss + (entropy * one.upstream.entropy).sum()
     loss.backward()
     assert logits.grad is not None
-    normaliser = torch.logsumexp(z, dim=1)
-    statistics = RowStatistics(normaliser=normaliser.detach(), logprob=logprob.detach(), entropy=entropy.detach())
+    largest = one.logits.double().amax(dim=1)
+    log_sum = torch.logsumexp(z - one.rows.scale * largest.unsqueeze(1), dim=1)
+    statistics = RowStatistics(
+        largest=largest, log_sum=log_sum.detach(), logprob=logprob.detach(), entropy=entropy.detach()
+    )
     return statistics, logits.grad
 
 
