@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from grpo.config.estimate import adapter_parameters
 from grpo.config.slices import LoraConfig, ModelConfig, ScratchConfig
 from grpo.model.load import LoadedModel, load_model
 from grpo.model.lora import Adapters
@@ -203,6 +205,16 @@ def test_folders_load_with_transformers_and_with_peft(tied: bool, tmp_path: Path
     assert loaded.peft_config["default"].base_model_name_or_path == str(tmp_path / "base")
     names = set(load_file(tmp_path / "stage" / "model" / "model.safetensors"))
     assert names == set(load_file(tmp_path / "base" / "model.safetensors"))
+
+
+@pytest.mark.parametrize("targets", [[], ["q_proj", "mlp.up_proj"], ["k_proj", "o_proj"]])
+def test_the_estimate_counts_what_is_trained(targets: list[str], tmp_path: Path) -> None:
+    shape = ScratchConfig(hidden_size=32, layers=2, attention_heads=4, key_value_heads=2, intermediate_size=48)
+    config = ModelConfig(scratch=shape, lora=LoraConfig(rank=3, targets=targets))
+    write_scratch_model(shape, [], 0, tmp_path)
+    model = load_model(tmp_path, config).with_adapters(config.lora, 1, "base").model
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    assert adapter_parameters(config) == adapter_parameters(replace(config, name=str(tmp_path))) == trained
 
 
 def test_gradient_checkpointing_reaches_the_adapters(tmp_path: Path) -> None:
