@@ -11,7 +11,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from benchmarks.workload import MICRO_BATCH, Case, Sizes, made_up_trees, seconds_of
-from grpo.kernels.token_logprob import token_logprob
+from grpo.kernels.token_logprob import HeadSettings, token_logprob
 from grpo.update.columns import columns_of
 from grpo.update.experience import Branch, Tree
 from grpo.update.packing import pack
@@ -27,7 +27,7 @@ def packed_pass(policy: Policy, trees: list[Tree], case: Case) -> None:
     advantage = columns_of(trees, policy.model.device).advantage
     for batch in pack(trees, case.limits):
         moved = to_device(batch, policy.model.device)
-        logprob, _ = policy.token_logprobs(moved, 1.0)
+        logprob, _ = policy.token_logprobs(moved, HeadSettings())
         torch.autograd.backward(-(logprob * advantage[moved.completion_index]).sum() / total)
 
 

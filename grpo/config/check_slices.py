@@ -14,8 +14,13 @@ from grpo.config.slices import DataConfig, LoraConfig, ModelConfig, RewardConfig
 
 
 def model_problems(model: ModelConfig) -> Iterator[str]:
-    """Shapes that do not fit together, and a local folder that is not there."""
+    """Shapes that do not fit together, a local folder that is not there, and attention that cannot train here."""
     yield from lora_problems(model.lora)
+    if model.attention == "flex" and not has_gpu():
+        yield (
+            "model.attention=flex without a GPU: torch has no backward pass for it on a CPU; valid are shared_prompt, "
+            "sdpa, eager"
+        )
     if model.name == "scratch":
         yield from scratch_problems(model.scratch)
         if model.revision is not None:

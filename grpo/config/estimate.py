@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from grpo.config.check_slices import has_gpu
@@ -19,7 +19,7 @@ from grpo.config.slices import ModelConfig, OptimizerConfig, ScratchConfig
 BYTE_VOCABULARY = 262
 """Tokens of the `bytes` tokenizer: bytes, tags and special tokens."""
 BYTES = {"float32": 4, "bfloat16": 2}
-LARGEST_LOGITS = 2**25
+LOGITS_BYTES = 160 * 10**6
 """As in `grpo.kernels.token_logprob`, which imports torch; a test holds the two equal."""
 ACTIVATION_WIDTHS = 14
 """Saved activations of a layer, in multiples of the hidden size, feed-forward apart (queries, keys, norms, sums)."""
@@ -48,7 +48,7 @@ class Memory:
     """The start weights that the KL term keeps; 0 without one, with adapters, and on a GPU, where the host has them."""
     activations: int
     logits: int
-    """The logits alive at once, with their gradient, float32."""
+    """The logits alive at once."""
     engine: int
     """The engine's own weights; its key-value cache is set by the rollout knobs."""
 
@@ -203,29 +203,38 @@ def memory_of(config: RunConfig) -> Memory | None:
     """Peak of an update on one device, or None when the model's size is unknown.
 
     Weights, gradients and AdamW's moments are exact for dense training; activations count what one micro-batch
-    saves for its backward pass in every layer, or one layer and the borders with gradient checkpointing.
+    saves for its backward pass in every layer; or one layer and the borders of all, or of two (`model.activations`).
     """
     parameters = parameter_count(config.model)
     if parameters is None:
         return None
     bytes_each = BYTES[config.model.dtype]
     weights = parameters * bytes_each
-    adapters = 4 * adapter_parameters(config.model)  # float32, whatever the base
     lora = config.model.lora.rank > 0
-    trained = adapters if lora else weights
+    adapters = adapter_parameters(config.model)
+    trained = adapters if lora else parameters
+    trained_in = replace(config.model, dtype="float32") if lora else config.model  # adapters whatever the base
     stages = [config.stages[name] for name in config.pipeline]
     learning = [stage for stage in stages if isinstance(stage, (SFTConfig, ReinforceConfig))]
     engines = {stage.rollout.engine for stage in stages if isinstance(stage, (ReinforceConfig, EvaluateConfig))}
     reference = any(isinstance(stage, ReinforceConfig) and stage.algorithm.kl_coef > 0 for stage in stages)
     return Memory(
-        weights=weights + adapters,
-        gradients=trained if learning else 0,
-        moments=2 * trained if learning else 0,
+        weights=weights + adapters * BYTES["float32"],
+        gradients=trained * BYTES[trained_in.dtype] if learning else 0,
+        moments=max((states_of(trained, trained_in, stage.optimizer) for stage in learning), default=0),
         reference=weights if reference and not lora and not has_gpu() else 0,
         activations=max((activations_of(config.model, stage.optimizer) for stage in learning), default=0),
         logits=max((logits_of(config.model, stage.optimizer) for stage in learning), default=0),
         engine=weights if engines - {"scripted"} else 0,
     )
+
+
+def states_of(parameters: int, model: ModelConfig, optimizer: OptimizerConfig) -> int:
+    """Bytes of optimizer states, wherever they live: two moments in the weights' dtype, or two of a byte, two float32
+    scales for 256 elements, and a residual of a byte under bfloat16."""
+    if optimizer.name != "compact_adamw":
+        return 2 * parameters * BYTES[model.dtype]
+    return parameters * (2 + (model.dtype == "bfloat16")) + parameters // 32
 
 
 def activations_of(model: ModelConfig, optimizer: OptimizerConfig) -> int:
@@ -235,16 +244,17 @@ def activations_of(model: ModelConfig, optimizer: OptimizerConfig) -> int:
         return 0
     hidden, inner, layers = shape
     layer = ACTIVATION_WIDTHS * hidden + 4 * inner
-    saved = layers * hidden + layer if model.gradient_checkpointing else layers * layer
+    saved = {"keep": layers * layer, "recompute": layers * hidden + layer, "offload": 2 * hidden + layer}[
+        model.activations
+    ]
     return saved * optimizer.max_tokens_per_micro_batch * BYTES[model.dtype]
 
 
 def logits_of(model: ModelConfig, optimizer: OptimizerConfig) -> int:
-    """Bytes of the logits formed at once and of their gradient; `kernels.token_logprob` caps their number."""
+    """Bytes of the logits formed at once, which become their own gradient; `kernels.token_logprob` caps them."""
     vocabulary = BYTE_VOCABULARY if model.scratch.tokenizer == "bytes" else model.scratch.vocab_size
     tokens = optimizer.max_tokens_per_micro_batch
-    elements = min(LARGEST_LOGITS, tokens * vocabulary) if model.name == "scratch" else LARGEST_LOGITS
-    return 2 * 4 * elements
+    return min(LOGITS_BYTES, tokens * vocabulary * BYTES[model.dtype]) if model.name == "scratch" else LOGITS_BYTES
 
 
 def shape_of(model: ModelConfig) -> tuple[int, int, int] | None:

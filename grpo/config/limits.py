@@ -9,12 +9,15 @@ from pathlib import Path
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "model.dtype": ("float32", "bfloat16"),
-    "model.attention": ("sdpa", "eager"),
+    "model.attention": ("shared_prompt", "flex", "sdpa", "eager"),
+    "model.activations": ("keep", "recompute", "offload"),
     "model.scratch.tokenizer": ("bytes", "bpe"),
     "data.source": ("arithmetic", "files"),
     "data.on_bad_row": ("fail", "skip"),
     "algorithm.dead_groups": ("count", "exclude"),
     "rollout.engine": ("vllm", "transformers", "scripted"),
+    "optimizer.name": ("adamw", "compact_adamw"),
+    "optimizer.states": ("device", "host"),
     "optimizer.schedule": ("constant", "linear", "cosine"),
 }
 """Dotted key of a top-level slice to its valid values; a stage's copy of the slice obeys the same."""
@@ -55,7 +58,6 @@ RANGES: dict[str, Range] = {
             "rollout.completions_per_prompt",
             "rollout.max_tokens",
             "optimizer.max_tokens_per_micro_batch",
-            "optimizer.max_tokens_per_row",
             "checkpoint.every",
             "checkpoint.keep",
             "stage.steps",

@@ -58,10 +58,12 @@ class ModelConfig:
     """Commit, tag or branch of a hub model."""
     dtype: str = "float32"
     """Weights and compute: `float32` or `bfloat16`."""
-    attention: str = "sdpa"
-    """Attention of the update: `sdpa` or `eager`; both take the packed mask."""
-    gradient_checkpointing: bool = False
-    """Recompute activations in the backward pass: less memory, about a third more time."""
+    attention: str = "shared_prompt"
+    """Attention of the update, all exact: `shared_prompt` (each completion over its prompt and itself), `flex` (block
+    masks; trains on GPUs only), or with a mask the square of a micro-batch, to compare with, `sdpa` and `eager`."""
+    activations: str = "keep"
+    """`keep` what the backward pass needs of every layer, `recompute` it from the layer's input (less memory, about a
+    third more time), or `offload` that input to the host's memory too."""
     lora: LoraConfig = field(default_factory=LoraConfig)
     scratch: ScratchConfig = field(default_factory=ScratchConfig)
 
@@ -199,6 +201,11 @@ class RolloutConfig:
 class OptimizerConfig:
     """AdamW, its schedule and the size of a micro-batch."""
 
+    name: str = "adamw"
+    """`adamw` (moments in the weights' precision: 8 bytes a float32 parameter, 4 a bfloat16 one, which loses small
+    steps) or `compact_adamw` (8-bit moments, and 24-bit master weights under bfloat16: 3 bytes a parameter)."""
+    states: str = "device"
+    """Where moments and residuals live: `device`, or `host` (pinned memory, streamed through the device each step)."""
     lr: float = 1e-6
     """Peak learning rate."""
     beta1: float = 0.9
@@ -216,9 +223,8 @@ class OptimizerConfig:
     warmup_steps: int = 0
     """Steps over which the learning rate rises linearly from 0."""
     max_tokens_per_micro_batch: int = 8192
-    """Padded tokens of one forward and backward pass; changes memory, never the gradient."""
-    max_tokens_per_row: int = 512
-    """Length of a packed row; a prompt with one completion that is longer gets a row of its own."""
+    """Tokens of one forward and backward pass, prompts counted once; changes memory, never the gradient. A prompt
+    with one completion that is longer gets a pass of its own."""
 
 
 @dataclass

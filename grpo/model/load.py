@@ -13,8 +13,10 @@ from transformers.utils.logging import disable_progress_bar
 
 from grpo.config.slices import LoraConfig, ModelConfig
 from grpo.data.prompts import PromptEncoder
+from grpo.model.activations import set_activations
 from grpo.model.lora import Adapters
 from grpo.run.model_folder import require_model_folder, save_model
+from grpo.update.attention import IMPLEMENTATIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,10 @@ def load_model(folder: Path, config: ModelConfig) -> LoadedModel:
     model = AutoModelForCausalLM.from_pretrained(
         str(folder),
         dtype=getattr(torch, config.dtype),
-        attn_implementation=config.attention,
+        attn_implementation=IMPLEMENTATIONS[config.attention],
         use_safetensors=True,
         local_files_only=True,
     )
-    if config.gradient_checkpointing:
-        model.gradient_checkpointing_enable()
+    set_activations(model, config.activations)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     return LoadedModel(model, AutoTokenizer.from_pretrained(str(folder), local_files_only=True))

@@ -8,17 +8,18 @@ from grpo.config.schema import ReinforceConfig
 from grpo.config.slices import RolloutConfig
 from grpo.data.cursor import ProblemCursor
 from grpo.model.load import LoadedModel
+from grpo.run.random import derive_seed
 from grpo.run.state import StateRegistry
 from grpo.stages.context import RunContext
 from grpo.stages.loop import train, training_state
 from grpo.stages.sampler import PolicySampler
 from grpo.stages.scoring import Scorer, length_metrics
-from grpo.stages.sft import packing_limits
 from grpo.stages.totals import Clock, StageTotals
 from grpo.types import Group, SamplingSettings
 from grpo.update.experience import Tree, experience_from
 from grpo.update.mismatch import mismatch_limit
 from grpo.update.optimizer import Optimizer
+from grpo.update.packing import PackingLimits
 from grpo.update.policy import Policy
 from grpo.update.reference import reference_policy
 from grpo.update.reinforce import PolicyUpdate, UpdateSettings, advantages_of
@@ -46,7 +47,12 @@ class ReinforceTrainer:
         self.encoder = loaded.encoder(stage.data.system_prompt, stage.rollout.max_tokens)
         problems = context.fitting(self.encoder, context.problems(stage, "train"), stage)
         self.cursor = ProblemCursor(problems, (context.config.seed, name))
-        self.optimizer = Optimizer(self.policy.model, stage.optimizer, stage.steps * stage.optimizer_steps_per_rollout)
+        self.optimizer = Optimizer(
+            self.policy.model,
+            stage.optimizer,
+            stage.steps * stage.optimizer_steps_per_rollout,
+            seed=derive_seed(context.config.seed, name, "rounding"),
+        )
         self.scorer = Scorer(stage.reward, self.encoder)
         # Made before a checkpoint is loaded: the reference is what the stage starts from.
         reference = reference_policy(self.policy) if stage.algorithm.kl_coef > 0 else None
@@ -109,7 +115,7 @@ class ReinforceTrainer:
             temperature=stage.rollout.temperature,
             max_tokens=stage.rollout.max_tokens,
             optimizer_steps=stage.optimizer_steps_per_rollout,
-            limits=packing_limits(stage.optimizer.max_tokens_per_row, stage.optimizer.max_tokens_per_micro_batch),
+            limits=PackingLimits(micro_batch=stage.optimizer.max_tokens_per_micro_batch),
             mismatch=mismatch_limit(self.context.config.model.dtype, stage.rollout.max_logprob_diff),
         )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from grpo.config.schema import SFTConfig
 from grpo.data.cursor import ProblemCursor
 from grpo.data.prompts import PromptEncoder
+from grpo.run.random import derive_seed
 from grpo.run.state import StateRegistry
 from grpo.stages.context import RunContext
 from grpo.stages.loop import train, training_state
@@ -41,8 +42,8 @@ class SFTTrainer:
     ) -> None:
         self.stage, self.policy, self.encoder = stage, policy, encoder
         self.cursor = ProblemCursor(problems, (seed, name))
-        self.optimizer = Optimizer(policy.model, stage.optimizer, stage.steps)
-        self.limits = packing_limits(stage.optimizer.max_tokens_per_row, stage.optimizer.max_tokens_per_micro_batch)
+        self.optimizer = Optimizer(policy.model, stage.optimizer, stage.steps, seed=derive_seed(seed, name, "rounding"))
+        self.limits = PackingLimits(micro_batch=stage.optimizer.max_tokens_per_micro_batch)
         self.totals = StageTotals()
 
     def parts(self) -> StateRegistry:
@@ -64,8 +65,3 @@ class SFTTrainer:
         prompt_ids, completion_ids = self.encoder.encode_demonstration(problem)
         branch = Branch(token_ids=completion_ids, sampler_logprobs=(), advantage=1.0)
         return Tree(prompt_ids=prompt_ids, branches=(branch,))
-
-
-def packing_limits(row: int, micro_batch: int) -> PackingLimits:
-    """Rows never longer than a micro-batch."""
-    return PackingLimits(row=min(row, micro_batch), micro_batch=micro_batch)

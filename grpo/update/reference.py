@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Protocol
 
 import torch
 
+from grpo.kernels.token_logprob import HeadSettings
 from grpo.model.lora import Adapters
-from grpo.update.columns import StepColumns, columns_of
+from grpo.update.columns import columns_of
 from grpo.update.experience import Tree
 from grpo.update.packing import PackingLimits, pack
 from grpo.update.policy import Policy, to_device
@@ -19,7 +19,7 @@ from grpo.update.policy import Policy, to_device
 class ReferencePolicy(Protocol):
     """What the KL term compares the policy with."""
 
-    def logprobs(self, trees: Sequence[Tree], limits: PackingLimits, temperature: float) -> torch.Tensor:
+    def logprobs(self, trees: Sequence[Tree], limits: PackingLimits, sampling: HeadSettings) -> torch.Tensor:
         """(S,) float32, nats: log-probs of the completions' tokens in the order of the trees, without gradient.
 
         Asked once for a whole rollout step, before its first optimizer step. The policy is afterwards what it was,
@@ -34,9 +34,9 @@ class AdapterOff:
     def __init__(self, policy: Policy, adapters: Adapters) -> None:
         self._policy, self._adapters = policy, adapters
 
-    def logprobs(self, trees: Sequence[Tree], limits: PackingLimits, temperature: float) -> torch.Tensor:
+    def logprobs(self, trees: Sequence[Tree], limits: PackingLimits, sampling: HeadSettings) -> torch.Tensor:
         with self._adapters.off():
-            return step_logprobs(self._policy, trees, limits, temperature)
+            return step_logprobs(self._policy, trees, limits, sampling)
 
 
 class HostSwapped:
@@ -53,9 +53,9 @@ class HostSwapped:
             (parameter, _host_copy(parameter)) for parameter in policy.model.parameters() if parameter.requires_grad
         ]
 
-    def logprobs(self, trees: Sequence[Tree], limits: PackingLimits, temperature: float) -> torch.Tensor:
+    def logprobs(self, trees: Sequence[Tree], limits: PackingLimits, sampling: HeadSettings) -> torch.Tensor:
         with self._swapped():
-            return step_logprobs(self._policy, trees, limits, temperature)
+            return step_logprobs(self._policy, trees, limits, sampling)
 
     @contextmanager
     def _swapped(self) -> Iterator[None]:
@@ -75,32 +75,28 @@ def reference_policy(policy: Policy) -> ReferencePolicy:
     return HostSwapped(policy) if policy.adapters is None else AdapterOff(policy, policy.adapters)
 
 
-def with_reference(
-    reference: ReferencePolicy,
-    parts: Sequence[Sequence[Tree]],
-    columns: Sequence[StepColumns],
-    limits: PackingLimits,
-    temperature: float,
-) -> list[StepColumns]:
-    """The columns of each optimizer step of a rollout with the reference's log-probs in them, from one pass."""
+def step_reference(
+    reference: ReferencePolicy | None, parts: Sequence[Sequence[Tree]], limits: PackingLimits, sampling: HeadSettings
+) -> list[torch.Tensor | None]:
+    """(S,) log-probs for each optimizer step of a rollout, all from one pass; None for each without a reference."""
     trees = [tree for part in parts for tree in part]
-    if not trees:
-        return list(columns)
-    values = reference.logprobs(trees, limits, temperature)
+    if reference is None or not trees:
+        return [None] * len(parts)
+    values = reference.logprobs(trees, limits, sampling)
     sizes = [sum(tree.tokens for tree in part) for part in parts]
     assert values.shape == (sum(sizes),), (values.shape, sizes)
-    return [replace(one, reference_logprob=part) for one, part in zip(columns, torch.split(values, sizes), strict=True)]
+    return list(torch.split(values, sizes))
 
 
 @torch.no_grad()
-def step_logprobs(policy: Policy, trees: Sequence[Tree], limits: PackingLimits, temperature: float) -> torch.Tensor:
+def step_logprobs(policy: Policy, trees: Sequence[Tree], limits: PackingLimits, sampling: HeadSettings) -> torch.Tensor:
     """(S,) float32, nats: log-probs of the completions' tokens under the policy, in the order of the trees."""
     device = policy.model.device
     columns = columns_of(trees, device)
     result = torch.empty(sum(tree.tokens for tree in trees), dtype=torch.float32, device=device)
     for batch in pack(trees, limits):
         batch = to_device(batch, device)
-        result[columns.flat_index(batch)] = policy.token_logprobs(batch, temperature)[0]
+        result[columns.flat_index(batch)] = policy.token_logprobs(batch, sampling)[0]
     return result
 
 

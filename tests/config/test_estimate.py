@@ -10,7 +10,7 @@ import pytest
 
 from grpo.config.docs import document, unexplained
 from grpo.config.estimate import (
-    LARGEST_LOGITS,
+    LOGITS_BYTES,
     activations_of,
     adapter_parameters,
     batch_lines,
@@ -125,17 +125,18 @@ def test_adapters_save_gradients_moments_and_the_reference() -> None:
     assert memory.reference == 0 and memory.weights == 4 * (parameter_count(model) or 0) + memory.gradients
 
 
-def test_gradient_checkpointing_and_smaller_micro_batches_save_activations() -> None:
+def test_recomputing_offloading_and_smaller_micro_batches_save_activations() -> None:
     model, optimizer = ModelConfig(), OptimizerConfig()
     whole = activations_of(model, optimizer)
-    assert activations_of(ModelConfig(gradient_checkpointing=True), optimizer) < whole
+    recomputed = activations_of(ModelConfig(activations="recompute"), optimizer)
+    assert activations_of(ModelConfig(activations="offload"), optimizer) < recomputed < whole
     assert activations_of(model, OptimizerConfig(max_tokens_per_micro_batch=4096)) == whole // 2
 
 
 def test_logit_cap_is_the_kernels() -> None:
-    from grpo.kernels.token_logprob import api
+    from grpo.kernels.token_logprob import chunks
 
-    assert api.LARGEST_LOGITS == LARGEST_LOGITS
+    assert chunks.BUFFER_BYTES["cpu"] == LOGITS_BYTES
 
 
 def test_configuration_page_is_up_to_date() -> None:

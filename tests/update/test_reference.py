@@ -10,6 +10,7 @@ import torch
 from transformers import PreTrainedModel
 
 from grpo.config.slices import AlgorithmConfig, LoraConfig
+from grpo.kernels.token_logprob import HeadSettings
 from grpo.model.lora import Adapters
 from grpo.update.experience import Tree
 from grpo.update.optimizer import Optimizer
@@ -21,6 +22,7 @@ from tests.update.conftest import tiny_model
 from tests.update.plain_grpo import logprobs_of
 from tests.update.test_reinforce import DAMPED, SETTINGS, TEMPERATURE, SecondModel, sampled, trees_of, weights
 
+SAMPLING = HeadSettings(temperature=TEMPERATURE)
 KL = replace(SETTINGS, algorithm=AlgorithmConfig(kl_coef=0.5))
 
 
@@ -66,7 +68,7 @@ def test_values_are_the_start_model_s_and_the_policy_stays(lora: bool, tied: boo
     before = {name: parameter.detach().clone() for name, parameter in policy.model.named_parameters()}
     places = [parameter.data_ptr() for parameter in policy.model.parameters()]
     for _ in range(2):
-        found = reference.logprobs(trees, KL.limits, TEMPERATURE)
+        found = reference.logprobs(trees, KL.limits, SAMPLING)
         assert not found.requires_grad
         assert (found - start_logprobs(trees, tied)).abs().max() < 1e-5
         for name, parameter in policy.model.named_parameters():
@@ -110,9 +112,9 @@ def test_an_error_inside_leaves_the_policy_s_weights(when: str, lora: bool, monk
     with monkeypatch.context() as patch:
         patch.setattr(Policy, "token_logprobs", failing)
         with pytest.raises(RuntimeError, match="no memory"):
-            reference.logprobs(trees, PackingLimits(row=8, micro_batch=8), TEMPERATURE)
+            reference.logprobs(trees, PackingLimits(micro_batch=8), SAMPLING)
     assert torch.equal(weights(policy.model), before)
-    assert (reference.logprobs(trees, KL.limits, TEMPERATURE) - start_logprobs(trees)).abs().max() < 1e-5
+    assert (reference.logprobs(trees, KL.limits, SAMPLING) - start_logprobs(trees)).abs().max() < 1e-5
 
 
 def test_an_error_half_way_through_the_swap_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +133,7 @@ def test_an_error_half_way_through_the_swap_is_undone(monkeypatch: pytest.Monkey
     with monkeypatch.context() as patch:
         patch.setattr(module, "_swap", failing)
         with pytest.raises(RuntimeError, match="interrupted"):
-            reference.logprobs(trees, KL.limits, TEMPERATURE)
+            reference.logprobs(trees, KL.limits, SAMPLING)
     assert len(calls) == 9 and torch.equal(weights(policy.model), before)
 
 
@@ -141,7 +143,7 @@ def test_bfloat16_weights_come_back_bit_for_bit() -> None:
     reference = HostSwapped(policy)
     moved(model)
     before = [parameter.detach().clone().view(torch.int16) for parameter in model.parameters()]
-    reference.logprobs(trees_of(sampled(tiny_model())), KL.limits, TEMPERATURE)
+    reference.logprobs(trees_of(sampled(tiny_model())), KL.limits, SAMPLING)
     assert all(torch.equal(p.detach().view(torch.int16), b) for p, b in zip(model.parameters(), before, strict=True))
 
 
@@ -149,10 +151,10 @@ def test_the_reference_is_asked_once_a_step_for_what_is_trained() -> None:
     calls: list[int] = []
 
     class Counting(SecondModel):
-        def logprobs(self, trees: Sequence[Tree], limits: PackingLimits, temperature: float) -> torch.Tensor:
+        def logprobs(self, trees: Sequence[Tree], limits: PackingLimits, sampling: HeadSettings) -> torch.Tensor:
             calls.append(len(trees))
             assert torch.equal(weights(model), before)
-            return super().logprobs(trees, limits, temperature)
+            return super().logprobs(trees, limits, sampling)
 
     model = tiny_model()
     before = weights(model)
@@ -171,6 +173,6 @@ def test_on_a_gpu_the_start_weights_wait_in_pinned_memory() -> None:
     assert all(not host.is_cuda and host.is_pinned() for _, host in reference._pairs)
     moved_before = [p.detach().clone() for p in model.parameters()]
     trees = trees_of(sampled(tiny_model()))
-    found = reference.logprobs(trees, KL.limits, TEMPERATURE).cpu()
+    found = reference.logprobs(trees, KL.limits, SAMPLING).cpu()
     assert (found - start_logprobs(trees)).abs().max() < 1e-3
     assert all(torch.equal(p, b) for p, b in zip(model.parameters(), moved_before, strict=True))

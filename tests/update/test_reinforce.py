@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from grpo.algorithm.reductions import REDUCTIONS
 from grpo.config.slices import AlgorithmConfig, OptimizerConfig
+from grpo.kernels.token_logprob import HeadSettings
 from grpo.types import Completion, Group, Prompt, Score
 from grpo.update.experience import Tree, experience_from
 from grpo.update.mismatch import LogprobMismatchError, MismatchLimit
@@ -62,7 +63,7 @@ SETTINGS = UpdateSettings(
     temperature=TEMPERATURE,
     max_tokens=8,
     optimizer_steps=1,
-    limits=PackingLimits(row=40, micro_batch=80),
+    limits=PackingLimits(micro_batch=80),
     mismatch=MismatchLimit(statistic="max", value=1e-4),
 )
 OPTIMIZER = OptimizerConfig(lr=1e-3, max_grad_norm=0.5, weight_decay=0.1)
@@ -87,8 +88,8 @@ class SecondModel:
     def __init__(self, model: PreTrainedModel) -> None:
         self.policy = Policy(model)
 
-    def logprobs(self, trees: Sequence[Tree], limits: PackingLimits, temperature: float) -> torch.Tensor:
-        return step_logprobs(self.policy, trees, limits, temperature)
+    def logprobs(self, trees: Sequence[Tree], limits: PackingLimits, sampling: HeadSettings) -> torch.Tensor:
+        return step_logprobs(self.policy, trees, limits, sampling)
 
 
 def weights(model: PreTrainedModel) -> torch.Tensor:
@@ -139,7 +140,7 @@ def test_learning_raises_good_and_lowers_bad_completions() -> None:
 
 
 @pytest.mark.parametrize("reduction", sorted(REDUCTIONS))
-@pytest.mark.parametrize("limits", [PackingLimits(row=8, micro_batch=8), PackingLimits(row=16, micro_batch=200)])
+@pytest.mark.parametrize("limits", [PackingLimits(micro_batch=8), PackingLimits(micro_batch=200)])
 def test_any_split_and_order_gives_the_same_gradient(reduction: str, limits: PackingLimits) -> None:
     algorithm = AlgorithmConfig(reduction=reduction)
     base, other = tiny_model(), tiny_model()
