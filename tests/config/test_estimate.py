@@ -12,6 +12,7 @@ from grpo.config.docs import document, unexplained
 from grpo.config.estimate import (
     LOGITS_BYTES,
     activations_of,
+    adapter_parameters,
     batch_lines,
     memory_of,
     parameter_count,
@@ -21,7 +22,7 @@ from grpo.config.estimate import (
 from grpo.config.leaves import all_leaves
 from grpo.config.load import load_config
 from grpo.config.schema import ReinforceConfig
-from grpo.config.slices import ModelConfig, OptimizerConfig, ScratchConfig
+from grpo.config.slices import LoraConfig, ModelConfig, OptimizerConfig, ScratchConfig
 
 DEFAULT = load_config()
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,6 +104,25 @@ def test_memory_adds_up() -> None:
     stage.algorithm.kl_coef = 0.1
     larger = memory_of(config)
     assert larger is not None and larger.total - memory.total == memory.weights
+
+
+def test_adapters_save_gradients_moments_and_the_reference() -> None:
+    """Every linear layer but the head, in + out times the rank."""
+    shape = ScratchConfig(hidden_size=32, layers=2, attention_heads=4, key_value_heads=2, intermediate_size=48)
+    model = ModelConfig(scratch=shape, lora=LoraConfig(rank=3))
+    per_layer = (32 + 32) + 2 * (32 + 16) + (32 + 32) + 3 * (32 + 48)
+    assert adapter_parameters(model) == 2 * 3 * per_layer
+    assert adapter_parameters(ModelConfig(scratch=shape, lora=LoraConfig(rank=3, targets=["v_proj"]))) == 2 * 3 * 48
+    assert adapter_parameters(ModelConfig(scratch=shape)) == 0
+    config = copy.deepcopy(DEFAULT)
+    config.model = model
+    stage = config.stages["rl"]
+    assert isinstance(stage, ReinforceConfig)
+    stage.algorithm.kl_coef = 0.1
+    memory = memory_of(config)
+    assert memory is not None
+    assert memory.gradients == 4 * adapter_parameters(model) and memory.moments == 2 * memory.gradients
+    assert memory.reference == 0 and memory.weights == 4 * (parameter_count(model) or 0) + memory.gradients
 
 
 def test_recomputing_offloading_and_smaller_micro_batches_save_activations() -> None:
