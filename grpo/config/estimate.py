@@ -191,12 +191,20 @@ def memory_of(config: RunConfig) -> Memory | None:
     return Memory(
         weights=weights,
         gradients=weights if learning else 0,
-        moments=2 * weights if learning else 0,
+        moments=max((states_of(parameters, config.model, stage.optimizer) for stage in learning), default=0),
         reference=weights if reference else 0,
         activations=max((activations_of(config.model, stage.optimizer) for stage in learning), default=0),
         logits=max((logits_of(config.model, stage.optimizer) for stage in learning), default=0),
         engine=weights if engines - {"scripted"} else 0,
     )
+
+
+def states_of(parameters: int, model: ModelConfig, optimizer: OptimizerConfig) -> int:
+    """Bytes of optimizer states, wherever they live: two moments in the weights' dtype, or two of a byte, two float32
+    scales for 256 elements, and a residual of a byte under bfloat16."""
+    if optimizer.name != "compact_adamw":
+        return 2 * parameters * BYTES[model.dtype]
+    return parameters * (2 + (model.dtype == "bfloat16")) + parameters // 32
 
 
 def activations_of(model: ModelConfig, optimizer: OptimizerConfig) -> int:
