@@ -12,6 +12,7 @@ import platform
 import random
 import statistics
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
