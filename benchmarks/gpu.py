@@ -32,6 +32,7 @@ from benchmarks.update.measure import BASE as UPDATE_BASE
 from benchmarks.update.measure import TRL_SETTINGS, Contest, measure_case
 from benchmarks.update.measure import Effort as UpdateEffort
 from benchmarks.update.ours import attention_choices
+from benchmarks.update.processes import Setting
 from benchmarks.update.workload import CASES, MODELS, Shared
 
 DRY_SECONDS = 600.0
@@ -95,13 +96,14 @@ def update_section(model: str) -> Callable[[Job], dict[str, Any]]:
             if found["update_cases"] and left < 40:
                 break
             repeats = 2 if job.dry else 7
+            ours: Setting = {"micro_batch": 20480, "attention": attention}
             effort = UpdateEffort(repeats=repeats, trial_repeats=repeats, step_seconds=max(30.0, left))
             contest = Contest(
                 shape=MODELS[name],
                 lengths=CASES[case],
                 shared=Shared(dtype="bfloat16", activations="recompute"),
                 seed=job.seed,
-                settings={"ours": [{"micro_batch": 20480, "attention": attention}], "trl": TRL_SETTINGS[-1:]},
+                settings={"ours": [ours, ours | {"optimizer": "compact_adamw"}], "trl": TRL_SETTINGS[-1:]},
             )
             found["update_cases"][attention] = measure_case(contest, effort)
             job.save(found)

@@ -23,7 +23,7 @@ import torch
 from grpo.doctor import installed
 from grpo.kernels.token_logprob.ops import RowOps, Rows, Upstream
 from grpo.kernels.token_logprob.torch_ops import TorchOps
-from grpo.run.summary import git_commit
+from grpo.run.commit import git_commit
 
 T = TypeVar("T")
 FORMS = ("triton", "ptx")

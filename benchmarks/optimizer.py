@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ import torch
 from benchmarks.memory import Peak
 from benchmarks.timing import device_seconds_of, summary
 from benchmarks.update.workload import ModelShape
+from grpo.kernels.adamw import CompactAdamW
 
 MakeOptimizer = Callable[[list[torch.nn.Parameter]], torch.optim.Optimizer]
 
@@ -37,7 +39,15 @@ def optimizers() -> dict[str, tuple[torch.dtype, MakeOptimizer]]:
     def adamw(parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.AdamW(parameters, lr=1e-6, weight_decay=0.0, fused=True)
 
-    return {"AdamW fused, float32": (torch.float32, adamw), "AdamW fused, bfloat16": (torch.bfloat16, adamw)}
+    def compact(parameters: list[torch.nn.Parameter], states: str) -> torch.optim.Optimizer:
+        return CompactAdamW(parameters, lr=1e-6, states=states)
+
+    return {
+        "AdamW fused, float32": (torch.float32, adamw),
+        "AdamW fused, bfloat16": (torch.bfloat16, adamw),
+        "compact, bfloat16": (torch.bfloat16, partial(compact, states="device")),
+        "compact, bfloat16, states on host": (torch.bfloat16, partial(compact, states="host")),
+    }
 
 
 def _measure(shape: ModelShape, dtype: torch.dtype, make: MakeOptimizer, repeats: int) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def _ratio(bars: Mapping[str, Any], name: str) -> str:
 
 
 def _setting(setting: Mapping[str, Any]) -> str:
-    words = {"micro_batch": "micro-batch {:,}", "attention": "{}"}
+    words = {"micro_batch": "micro-batch {:,}", "attention": "{}", "optimizer": "{}"}
     return ", ".join(words[key].format(value) for key, value in setting.items())
 
 

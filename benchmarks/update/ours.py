@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def run(request: dict[str, Any], clerk: Clerk) -> None:
-    """`request["setting"]`: micro_batch, tokens; attention, a name of ours."""
+    """`request["setting"]`: what `build` takes beside the shared settings."""
     shared = Shared(**request["shared"])
     rollout = load_rollout(Path(request["rollout"]))
     update = build(Path(request["model"]), shared, rollout, **request["setting"])
@@ -37,11 +37,14 @@ def attention_choices() -> list[str]:
     return [name for name in CHOICES["model.attention"] if name != "eager"]
 
 
-def build(folder: Path, shared: Shared, rollout: Rollout, micro_batch: int, attention: str) -> PolicyUpdate:
-    """As `grpo/stages/reinforce.py` puts it together."""
+def build(
+    folder: Path, shared: Shared, rollout: Rollout, *, micro_batch: int, attention: str, optimizer: str = "adamw"
+) -> PolicyUpdate:
+    """As `grpo/stages/reinforce.py` puts it together. `micro_batch`: tokens; the others are names in our config."""
     config = ModelConfig(dtype=shared.dtype, attention=attention, activations=shared.activations)
     policy = Policy(load_model(folder, config).model.eval())
     settings = OptimizerConfig(
+        name=optimizer,
         lr=LEARNING_RATE,
         beta1=shared.beta1,
         beta2=shared.beta2,

@@ -75,8 +75,11 @@ class Worker:
         return answer
 
     def _fail(self, what: str) -> None:
-        self._process.kill()
-        code = self._process.wait()
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
         self._errors.seek(0)
         raise RuntimeError(f"the worker {what} (exit code {code}): {self._errors.read().strip()[-600:]}")
 

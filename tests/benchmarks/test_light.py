@@ -12,6 +12,7 @@ MODULES = (
     "grpo.kernels.token_logprob", "grpo.update.reinforce", "grpo.update.supervised", "grpo.model.load",
     "grpo.model.scratch", "benchmarks.head.measure", "benchmarks.head.child", "benchmarks.update.measure",
     "benchmarks.update.worker", "benchmarks.update.ours", "benchmarks.update.reference", "benchmarks.gpu",
+    "benchmarks.kernels_gpu",
 )  # fmt: skip
 SCRIPT = f"""
 import importlib, sys

@@ -38,7 +38,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Rollout, d
 
 def test_our_update_reaches_the_reference(prepared: tuple[Path, Rollout, dict[str, float]], tmp_path: Path) -> None:
     folder, rollout, reference = prepared
-    update = ours.build(folder / "model", replace(TINY.shared, max_grad_norm=1e9), rollout, 8192, "shared_prompt")
+    update = ours.build(
+        folder / "model", replace(TINY.shared, max_grad_norm=1e9), rollout, micro_batch=8192, attention="shared_prompt"
+    )
     model = update.policy.model
     found = tmp_path / "found.safetensors"
     update.optimizer.adamw.register_step_pre_hook(
@@ -136,10 +138,13 @@ def test_bars_by_hand() -> None:
     assert result["time_met"] is True and result["memory_met"] is True
     assert bars([row("ours", 5.1, 700), row("trl", 10.0, 1200)])["time_met"] is False
     assert fastest(rows, "trl") is rows[3] and fastest(rows, "prime") is None
+    compact = row("ours", 1.0, 10) | {"setting": {"micro_batch": 8192, "optimizer": "compact_adamw"}}
+    assert fastest([*rows, compact], "ours") is rows[0]  # another optimizer than the peer's: shown, not compared
 
 
 def test_our_settings_hold_the_default_and_shorter_streams() -> None:
     settings = our_settings(CASES["main"])
     assert settings[0] == {"micro_batch": 8192, "attention": "shared_prompt"}
-    assert [setting["micro_batch"] for setting in settings] == [8192, 1024, 512]
-    assert len(our_settings(CASES["tiny"])) == 1
+    assert [setting["micro_batch"] for setting in settings] == [8192, 1024, 512, 8192]
+    assert [setting.get("optimizer") for setting in settings] == [None, None, None, "compact_adamw"]
+    assert len(our_settings(CASES["tiny"])) == 2

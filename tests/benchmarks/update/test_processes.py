@@ -40,7 +40,7 @@ def test_steps_are_orders_and_answers() -> None:
 def test_an_end_and_a_hang_are_errors() -> None:
     with Worker({"behaviour": "end"}, for_memory=False, seconds=30) as worker:
         worker.wait_until_ready()
-        with pytest.raises(RuntimeError, match="out of luck"):
+        with pytest.raises(RuntimeError, match=r"exit code 1\): out of luck"):
             worker.step()
     with Worker({"behaviour": "hang"}, for_memory=False, seconds=1) as worker:
         worker.wait_until_ready()
