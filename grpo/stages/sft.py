@@ -43,9 +43,7 @@ class SFTTrainer:
     ) -> None:
         self.stage, self.policy, self.encoder = stage, policy, encoder
         self.cursor = ProblemCursor(problems, (seed, name))
-        self.optimizer = Optimizer(
-            policy.model, stage.optimizer, stage.steps, seed=derive_seed(seed, name, "rounding")
-        )
+        self.optimizer = Optimizer(policy.model, stage.optimizer, stage.steps, seed=derive_seed(seed, name, "rounding"))
         self.limits = packing_limits(stage.optimizer.max_tokens_per_row, stage.optimizer.max_tokens_per_micro_batch)
         self.totals = StageTotals()
 

@@ -34,7 +34,9 @@ def blocks(elements: int) -> int:
     return -(-elements // BLOCK)
 
 
-def decode_first(codes: torch.Tensor, scale: torch.Tensor, factor: float, out: torch.Tensor, spare: torch.Tensor) -> None:
+def decode_first(
+    codes: torch.Tensor, scale: torch.Tensor, factor: float, out: torch.Tensor, spare: torch.Tensor
+) -> None:
     """factor · m into `out` (n,) float32, n whole blocks; `codes` (≤ n,) int8, `scale` (blocks,) float32."""
     _load(codes, out)
     torch.abs(out, out=spare)

@@ -3,6 +3,9 @@
 bfloat16 is read and written as int16 patterns and widened by a shift: Triton's interpreter has no bfloat16 arithmetic.
 """
 
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
+# Triton reads annotations of parameters as types of its own, and its decorator has none.
+
 from __future__ import annotations
 
 import triton
@@ -64,7 +67,7 @@ def second_byte(bits, PTX: tl.constexpr):
     return (bits >> 8).to(tl.int8)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["key0", "key1"])  # they change every step
 def compact_adamw_kernel(
     weight_ptr,  # (count,) int16 patterns of bfloat16, or float32 where RESIDUAL is false
     residual_ptr,  # (count,) int8
