@@ -56,8 +56,8 @@ class HostStore:
         self._cuda = device.type == "cuda"
         self._slots: list[Views] = [{} for _ in range(SLOTS)]
         self._left: list[torch.cuda.Event | None] = [None] * SLOTS
-        self._inward = torch.cuda.Stream(device) if self._cuda else None
-        self._outward = torch.cuda.Stream(device) if self._cuda else None
+        self._inward = torch.cuda.Stream(device) if self._cuda else None  # type: ignore[no-untyped-call]
+        self._outward = torch.cuda.Stream(device) if self._cuda else None  # type: ignore[no-untyped-call]
 
     def zeros(self, elements: int, dtype: torch.dtype) -> torch.Tensor:
         return torch.zeros(elements, dtype=dtype, pin_memory=self._cuda)
