@@ -1,10 +1,10 @@
-"""`python -m benchmarks.optimizer_quality [--quick] --out FILE.json`: does the compact optimizer learn what float32 AdamW
-learns? Two experiments, every arm with the same seeds, data and start:
+"""Does the compact optimizer learn what float32 AdamW learns? Two experiments; seeds, data and starts are shared:
 
 - `embedded`: GRPO on the embedded arithmetic task from one float32 cold start per seed, through the run pipeline;
 - `language`: 300 supervised steps of a 1.7M-parameter Qwen2 on the source of Python's standard library, byte by byte.
 
-Intervals over seeds are Student's t at 95 %; differences between arms are paired by seed.
+`python -m benchmarks.optimizer_quality [--quick] --out FILE.json`. Intervals over seeds are Student's t at 95 %;
+differences between arms are paired by seed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,7 @@ def tenths_of(curve: Sequence[float]) -> list[float]:
     """Means over ten stretches of a curve (fewer when it has fewer points): single steps are noise."""
     parts = min(10, len(curve))
     borders = [len(curve) * i // parts for i in range(parts + 1)]
-    return [math.fsum(curve[a:b]) / (b - a) for a, b in zip(borders, borders[1:], strict=False)]
+    return [math.fsum(curve[a:b]) / (b - a) for a, b in pairwise(borders)]
 
 
 def run(plan: Plan, root: Path, overrides: Sequence[str]) -> Path:

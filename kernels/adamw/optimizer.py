@@ -66,8 +66,8 @@ class StreamedAdamW(torch.optim.Optimizer):
             raise ValueError(f"states={states!r}: valid are 'device' and 'host'")
         if not (lr >= 0 and eps > 0 and weight_decay >= 0 and all(0 <= beta < 1 for beta in betas)):
             raise ValueError(
-                f"lr={lr}, betas={betas}, eps={eps}, weight_decay={weight_decay}: valid are lr and weight_decay of 0 or "
-                "more, betas from 0 to below 1, eps above 0"
+                f"lr={lr}, betas={betas}, eps={eps}, weight_decay={weight_decay}: valid are lr and weight_decay of 0 "
+                "or more, betas from 0 to below 1, eps above 0"
             )
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
         held = [parameter for group in self.param_groups for parameter in group["params"]]
@@ -197,7 +197,7 @@ class CompactAdamW(StreamedAdamW):
 
 
 class PlainAdamW(StreamedAdamW):
-    """`torch.optim.AdamW`, moments in the weight's dtype, for states on the host: torch's fused kernel slice by slice."""
+    """`torch.optim.AdamW` (its fused kernel, slice by slice; moments in the weight's dtype) for states on the host."""
 
     def layout(self, parameter: torch.nn.Parameter) -> dict[str, tuple[torch.dtype, int]]:
         return {"exp_avg": (parameter.dtype, 1), "exp_avg_sq": (parameter.dtype, 1)}

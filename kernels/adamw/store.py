@@ -1,7 +1,7 @@
 """Where optimizer states live, and how one slice of them after another reaches the device.
 
-An optimizer writes one loop, `for views in store.stream(homes)`, and changes the views; on the device they are the states
-themselves, from the host they are copies that go back when the loop moves on.
+An optimizer writes one loop, `for views in store.stream(homes)`, and changes the views; on the device they are the
+states themselves, from the host they are copies that go back when the loop moves on.
 """
 
 from __future__ import annotations

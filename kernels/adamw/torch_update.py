@@ -1,4 +1,4 @@
-"""One compact AdamW step in plain torch, in place, with buffers that are reused: every device, and the Triton kernel's twin."""
+"""One compact AdamW step in plain torch, in place, with reused buffers: any device, and the Triton kernel's twin."""
 
 from __future__ import annotations
 

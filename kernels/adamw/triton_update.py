@@ -25,7 +25,7 @@ def available() -> bool:
 def update_slice(
     state: CompactSlice, start: int, keys: tuple[int, int], size: StepSize, ptx: bool | None = None
 ) -> None:
-    """One step of `state`, whose first element is element `start` of its parameter; keys as `random_words.step_keys`."""
+    """One step of `state`, which begins at element `start` of its parameter; keys as of `random_words.step_keys`."""
     from .triton_kernel import compact_adamw_kernel
 
     count = state.weight.numel()

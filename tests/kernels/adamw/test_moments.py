@@ -115,7 +115,7 @@ def decay(steps: int, store: object, load: object, words: object, keep: float) -
 
 
 def test_moments_decay_in_expectation_and_nearest_gets_stuck() -> None:
-    """0.999 a step for 500 steps is 0.606; each step is a small share of a code's, so rounding to nearest never moves."""
+    """0.999 a step for 500 steps is 0.606; a step is a small share of a code's, so rounding to nearest never moves."""
     for store, load in ((store_first, load_first), (store_second, load_second)):
         mean = float(decay(500, store, load, random_words, 0.999).mean())
         assert abs(mean / (0.5 * 0.999**500) - 1) < 0.01

@@ -43,7 +43,7 @@ def test_keys_differ_in_every_argument() -> None:
 
 
 def test_every_bit_is_fair_and_independent_of_its_neighbours() -> None:
-    """2^18 words of three steps: no bit off by 5 standard deviations, nor its agreement with the next element or step."""
+    """2^18 words of three steps: no bit off by 5 standard deviations, nor equal to the next element's or step's."""
     count = 2**18
     steps = [words(count, 0, step_keys(0, step, 0)) for step in (1, 2, 3)]
     bits = torch.stack([(step.unsqueeze(1) >> torch.arange(32)) & 1 for step in steps])

@@ -54,7 +54,7 @@ def compiled(bfloat16: bool, ptx: bool) -> Compiled:
 @pytest.mark.parametrize("ptx", [False, True])
 @pytest.mark.parametrize("bfloat16", [False, True])
 def test_nothing_is_spilled_and_every_state_is_touched_once(bfloat16: bool, ptx: bool) -> None:
-    """80 registers or fewer: 6 blocks of 128 threads on a multiprocessor. 8 elements a thread, two loads at most each."""
+    """80 registers or fewer: 6 blocks of 128 threads on a multiprocessor. 8 elements a thread, 8 loads at most."""
     found = compiled(bfloat16, ptx)
     assert found.spills == 0 and found.stack == 0 and found.registers <= 80
     assert found.count("LDG") <= 8 and found.count("STG") <= 8

@@ -1,5 +1,5 @@
-"""The Triton step beside its torch twin; `test_triton.py` runs this file in a process of its own, because Triton decides
-between interpreter and compiler when kernels are decorated."""
+"""The Triton step beside its torch twin. `test_triton.py` runs this file in a process of its own, because Triton
+decides between interpreter and compiler when kernels are decorated."""
 
 from __future__ import annotations
 
