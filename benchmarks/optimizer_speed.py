@@ -1,7 +1,7 @@
 """`python -m benchmarks.optimizer_speed [--out FILE.json]`: time and memory of an optimizer step, ours beside torch's.
 
-About 20M parameters in the shapes of a small Qwen2. Every optimizer runs in a process of its own, so that its peak memory
-is its own; steps of all are timed in turn, three rounds, and the median counts.
+About 20M parameters in the shapes of a small Qwen2. Every optimizer runs in a process of its own, so that its peak
+memory is its own; steps of all are timed in turn, three rounds, and the median counts.
 """
 
 from __future__ import annotations
@@ -41,15 +41,16 @@ def measure(kind: str) -> dict[str, Any]:
     """Nanoseconds of a parameter's step, bytes of the states, and what the steps' peak had beyond them."""
     name, states, dtype = KINDS[kind]
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    held = [torch.nn.Parameter(torch.randn(shape, device=device).mul_(0.02).to(dtype)) for shape in SHAPES]
-    for parameter in held:
-        parameter.grad = torch.randn_like(parameter) * 1e-3
-    base = resident_peak()
+    tensors = [torch.empty(2, *shape, dtype=dtype, device=device).normal_(0, 0.02) for shape in SHAPES]
+    held = [torch.nn.Parameter(weight) for weight, _ in tensors]  # nothing else was allocated that a step could reuse
+    for parameter, (_, gradient) in zip(held, tensors, strict=True):
+        parameter.grad = gradient
+    base = start_of_peak()
     optimizer = build_adamw([{"params": held}], OptimizerConfig(name=name, states=states), seed=0)
     optimizer.step()
     count = sum(parameter.numel() for parameter in held)
-    tensors = [t for state in optimizer.state.values() for t in state.values() if isinstance(t, torch.Tensor)]
-    kept = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    states_held = [t for state in optimizer.state.values() for t in state.values() if isinstance(t, torch.Tensor)]
+    kept = sum(tensor.numel() * tensor.element_size() for tensor in states_held)
     seconds = [seconds_of(optimizer.step) for _ in range(STEPS)]
     return {
         "parameters": count,
@@ -57,6 +58,15 @@ def measure(kind: str) -> dict[str, Any]:
         "state_bytes_per_parameter": kept / count,
         "temporary_bytes": resident_peak() - base - kept,
     }
+
+
+def start_of_peak() -> int:
+    """Bytes in use now; from here on `resident_peak` tells the peak."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated()
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # sets VmHWM to VmRSS
+    return resident_peak()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -31,7 +31,8 @@ def update_slice(
     count = state.weight.numel()
     options = constants(state, PTX if ptx is None else ptx)
     grid = (-(-blocks(count) // ROWS),)
-    compact_adamw_kernel[grid](*_pointers(state), count, start, *keys, *scalars(size), **options, num_warps=WARPS)
+    with torch.cuda.device_of(state.weight):  # Triton launches on the current device
+        compact_adamw_kernel[grid](*_pointers(state), count, start, *keys, *scalars(size), **options, num_warps=WARPS)
 
 
 def scalars(size: StepSize) -> tuple[float, ...]:
