@@ -24,16 +24,16 @@ from typing import Any
 
 import torch
 
-from benchmarks.__main__ import facts
-from benchmarks.workload import Sizes
+from benchmarks.record import facts
 from grpo.config.load import load_config
 from grpo.config.schema import SFTConfig
 from grpo.config.slices import ModelConfig, OptimizerConfig, ScratchConfig
 from grpo.model.load import load_model
 from grpo.model.scratch import write_scratch_model
 from grpo.run.pipeline import run_pipeline
-from grpo.stages.sft import SFTTrainer, packing_limits
+from grpo.stages.sft import SFTTrainer
 from grpo.types import Problem
+from grpo.update.packing import PackingLimits
 from grpo.update.policy import Policy
 
 T_975 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}
@@ -225,7 +225,7 @@ def learn(
         steps=plan.language_steps,
         demonstrations_per_step=plan.passages_per_step,
         optimizer=OptimizerConfig(name=arm.optimizer, lr=1e-3, beta2=0.99, weight_decay=0.1, schedule="cosine",
-                                  warmup_steps=20, max_tokens_per_row=2 * PASSAGE),
+                                  warmup_steps=20),
     )  # fmt: skip
     policy = Policy(loaded.model)
     trainer = SFTTrainer("language", stage, policy, loaded.encoder(None, max_tokens=1), problems, seed)
@@ -233,7 +233,7 @@ def learn(
     curve = [trainer.step(index)["loss"] for index in range(plan.language_steps)]
     policy.model.float().eval()  # what was learnt, not how it is computed with
     ids = [tuple(loaded.tokenizer(text)["input_ids"]) for text in held]
-    found = policy.sequence_logprobs(ids, packing_limits(2 * PASSAGE, 8192))
+    found = policy.sequence_logprobs(ids, PackingLimits(micro_batch=8192))
     return curve, -float(torch.cat(found).mean())
 
 
@@ -264,8 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     plan = QUICK if options.quick else Plan()
     plan = replace(plan, seeds=options.seeds or plan.seeds)
-    machine = facts(Sizes())
-    record: dict[str, Any] = {key: machine[key] for key in ("device", "versions", "commit")}
+    record = facts("optimizer_quality", 0)
     record["plan"] = {name: getattr(plan, name) for name in Plan.__slots__}
     with tempfile.TemporaryDirectory() as place:
         for name, experiment in (("embedded", embedded), ("language", language)):

@@ -108,13 +108,29 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A prompt, or a completion without its last token, in the flattened R*L stream of a packed batch.
+
+    Its tokens attend, causally, to their own span and to all of the prefix: nothing for a prompt, the prompt for a
+    completion.
+    """
+
+    start: int
+    length: int
+    """1 or more."""
+    prefix_start: int
+    prefix_length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackedBatch:
-    """One micro-batch: R rows of at most L tokens, each prompt once per row, its completions after it.
+    """One micro-batch: R rows of L tokens, each prompt once per row, its completions after it. `pack` makes one row.
 
     Worked example, prompt `5 6`, completions `7 8` and `9 4`, one row (a completion's last token predicts nothing,
     so it is a target only): `input_ids = [5 6 7 9]`, `position_ids = [0 1 2 2]`, `segment_ids = [1 1 1 1]` (the
     group), `branch_ids = [0 0 1 2]` (0 is the prompt, shared by all branches), `source_index = [1 2 1 3]` predicts
-    `target_ids = [7 8 9 4]`, `completion_index = [0 0 1 1]`, `token_offset = [0 1 0 1]`.
+    `target_ids = [7 8 9 4]`, `completion_index = [0 0 1 1]`, `token_offset = [0 1 0 1]`, and three spans
+    (start, length, prefix_start, prefix_length): (0, 2, 0, 0), (2, 1, 0, 2), (3, 1, 0, 2).
     """
 
     input_ids: torch.Tensor
@@ -133,6 +149,8 @@ class PackedBatch:
     """(N,) int64: which completion of the optimizer step the token belongs to."""
     token_offset: torch.Tensor
     """(N,) int64: place of the token within its completion."""
+    spans: tuple[Span, ...]
+    """Who attends to whom, the same as `segment_ids` and `branch_ids` say: every token that is no padding is in one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,9 +57,9 @@ def compile_kernel(
     """Compile `kernel`, a `triton.jit` function.
 
     `arguments` names every parameter: a value for a `constexpr`, else a Triton type, `"*bf16"` or `"i64"`, with `":16"`
-    behind it when a launch would see a multiple of 16 (pointers of torch tensors are). None as a type is the constant
-    None. `fuse`: whether a product and a sum may become one FFMA, as Triton 3.9 does by default. Raises ValueError for
-    a name that is missing or unknown, or a kernel decorated for the interpreter.
+    behind it when a launch would see a multiple of 16 (pointers of torch tensors are). None and 1 instead of a type are
+    constants, as in a launch. `fuse`: whether a product and a sum may become one FFMA, as Triton 3.9 does by default.
+    Raises ValueError for a name that is missing or unknown, or a kernel decorated for the interpreter.
     """
     from triton import compile as triton_compile
     from triton.backends.compiler import GPUTarget
@@ -95,7 +95,7 @@ def _typed(
     attributes: dict[tuple[int, ...], list[list[object]]] = {}
     for index, parameter in enumerate(kernel.params):
         given = arguments[parameter.name]
-        if parameter.is_constexpr or given is None:
+        if parameter.is_constexpr or given is None or given == 1:
             signature[parameter.name], constants[parameter.name] = "constexpr", given
             continue
         kind, _, divisor = str(given).partition(":")

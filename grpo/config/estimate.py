@@ -18,7 +18,7 @@ from grpo.config.slices import ModelConfig, OptimizerConfig, ScratchConfig
 BYTE_VOCABULARY = 262
 """Tokens of the `bytes` tokenizer: bytes, tags and special tokens."""
 BYTES = {"float32": 4, "bfloat16": 2}
-LARGEST_LOGITS = 2**25
+LOGITS_BYTES = 160 * 10**6
 """As in `grpo.kernels.token_logprob`, which imports torch; a test holds the two equal."""
 ACTIVATION_WIDTHS = 14
 """Saved activations of a layer, in multiples of the hidden size, feed-forward apart (queries, keys, norms, sums)."""
@@ -47,7 +47,7 @@ class Memory:
     """The second model of the KL term, 0 without one."""
     activations: int
     logits: int
-    """The logits alive at once, with their gradient, float32."""
+    """The logits alive at once."""
     engine: int
     """The engine's own weights; its key-value cache is set by the rollout knobs."""
 
@@ -177,7 +177,7 @@ def memory_of(config: RunConfig) -> Memory | None:
     """Peak of an update on one device, or None when the model's size is unknown.
 
     Weights, gradients and AdamW's moments are exact for dense training; activations count what one micro-batch
-    saves for its backward pass in every layer, or one layer and the borders with gradient checkpointing.
+    saves for its backward pass in every layer; or one layer and the borders of all, or of two (`model.activations`).
     """
     parameters = parameter_count(config.model)
     if parameters is None:
@@ -214,16 +214,17 @@ def activations_of(model: ModelConfig, optimizer: OptimizerConfig) -> int:
         return 0
     hidden, inner, layers = shape
     layer = ACTIVATION_WIDTHS * hidden + 4 * inner
-    saved = layers * hidden + layer if model.gradient_checkpointing else layers * layer
+    saved = {"keep": layers * layer, "recompute": layers * hidden + layer, "offload": 2 * hidden + layer}[
+        model.activations
+    ]
     return saved * optimizer.max_tokens_per_micro_batch * BYTES[model.dtype]
 
 
 def logits_of(model: ModelConfig, optimizer: OptimizerConfig) -> int:
-    """Bytes of the logits formed at once and of their gradient; `kernels.token_logprob` caps their number."""
+    """Bytes of the logits formed at once, which become their own gradient; `kernels.token_logprob` caps them."""
     vocabulary = BYTE_VOCABULARY if model.scratch.tokenizer == "bytes" else model.scratch.vocab_size
     tokens = optimizer.max_tokens_per_micro_batch
-    elements = min(LARGEST_LOGITS, tokens * vocabulary) if model.name == "scratch" else LARGEST_LOGITS
-    return 2 * 4 * elements
+    return min(LOGITS_BYTES, tokens * vocabulary * BYTES[model.dtype]) if model.name == "scratch" else LOGITS_BYTES
 
 
 def shape_of(model: ModelConfig) -> tuple[int, int, int] | None:

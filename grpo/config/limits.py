@@ -9,7 +9,8 @@ from pathlib import Path
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "model.dtype": ("float32", "bfloat16"),
-    "model.attention": ("sdpa", "eager"),
+    "model.attention": ("shared_prompt", "flex", "sdpa", "eager"),
+    "model.activations": ("keep", "recompute", "offload"),
     "model.scratch.tokenizer": ("bytes", "bpe"),
     "data.source": ("arithmetic", "files"),
     "data.on_bad_row": ("fail", "skip"),
@@ -57,7 +58,6 @@ RANGES: dict[str, Range] = {
             "rollout.completions_per_prompt",
             "rollout.max_tokens",
             "optimizer.max_tokens_per_micro_batch",
-            "optimizer.max_tokens_per_row",
             "checkpoint.every",
             "checkpoint.keep",
             "stage.steps",
@@ -72,6 +72,7 @@ RANGES: dict[str, Range] = {
         (
             "seed",
             "threads",
+            "model.lora.rank",
             "algorithm.kl_coef",
             "rollout.temperature",
             "rollout.top_k",
@@ -93,6 +94,7 @@ RANGES: dict[str, Range] = {
             "optimizer.lr",
             "optimizer.eps",
             "optimizer.max_grad_norm",
+            "model.lora.alpha",
             "algorithm.importance_cap",
             "model.scratch.rope_theta",
         ),

@@ -36,6 +36,19 @@ class ScratchConfig:
 
 
 @dataclass
+class LoraConfig:
+    """Low-rank adapters, trained in the place of the weights by every stage that trains."""
+
+    rank: int = 0
+    """Rank of the adapters, which then are all that is trained, checkpointed and sent to the sampler; 0 trains every
+    weight. Needs peft."""
+    alpha: float = 32.0
+    """The adapters' product is scaled by alpha / rank, so that a learning rate serves all ranks."""
+    targets: List[str] = field(default_factory=list)
+    """Linear layers to adapt, by the end of their name (`q_proj`, `mlp.up_proj`); empty: all but the output head."""
+
+
+@dataclass
 class ModelConfig:
     """The policy every stage with `model_from: base` starts from."""
 
@@ -45,10 +58,13 @@ class ModelConfig:
     """Commit, tag or branch of a hub model."""
     dtype: str = "float32"
     """Weights and compute: `float32` or `bfloat16`."""
-    attention: str = "sdpa"
-    """Attention of the update: `sdpa` or `eager`; both take the packed mask."""
-    gradient_checkpointing: bool = False
-    """Recompute activations in the backward pass: less memory, about a third more time."""
+    attention: str = "shared_prompt"
+    """Attention of the update, all exact: `shared_prompt` (each completion over its prompt and itself), `flex` (block
+    masks; trains on GPUs only), or with a mask the square of a micro-batch, to compare with, `sdpa` and `eager`."""
+    activations: str = "keep"
+    """`keep` what the backward pass needs of every layer, `recompute` it from the layer's input (less memory, about a
+    third more time), or `offload` that input to the host's memory too."""
+    lora: LoraConfig = field(default_factory=LoraConfig)
     scratch: ScratchConfig = field(default_factory=ScratchConfig)
 
 
@@ -147,7 +163,7 @@ class AlgorithmConfig:
     """Sampler/trainer mismatch is corrected by min(exp(old - sampler), this) on every token (truncated
     importance sampling)."""
     kl_coef: float = 0.0
-    """Weight of the k3 estimate of KL(policy || the stage's start model) in the loss; 0 loads no second model."""
+    """Weight of the k3 estimate of KL(policy || the stage's start model) in the loss; 0 keeps no reference."""
     dead_groups: str = "count"
     """Groups with equal rewards are never computed; `count`: they stay in the normaliser; `exclude`: they do not."""
 
@@ -207,9 +223,8 @@ class OptimizerConfig:
     warmup_steps: int = 0
     """Steps over which the learning rate rises linearly from 0."""
     max_tokens_per_micro_batch: int = 8192
-    """Padded tokens of one forward and backward pass; changes memory, never the gradient."""
-    max_tokens_per_row: int = 512
-    """Length of a packed row; a prompt with one completion that is longer gets a row of its own."""
+    """Tokens of one forward and backward pass, prompts counted once; changes memory, never the gradient. A prompt
+    with one completion that is longer gets a pass of its own."""
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,9 +11,12 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
-from grpo.config.slices import ModelConfig
+from grpo.config.slices import LoraConfig, ModelConfig
 from grpo.data.prompts import PromptEncoder
-from grpo.run.model_folder import require_model_folder
+from grpo.model.activations import set_activations
+from grpo.model.lora import Adapters
+from grpo.run.model_folder import require_model_folder, save_model
+from grpo.update.attention import IMPLEMENTATIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class LoadedModel:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    adapters: Adapters | None = None
+    """What is trained of the model, when that is not all of it."""
 
     @property
     def end_token_ids(self) -> tuple[int, ...]:
@@ -37,6 +42,18 @@ class LoadedModel:
     def context(self) -> int:
         """Longest prompt plus completion, tokens."""
         return int(self.model.config.max_position_embeddings)
+
+    def with_adapters(self, config: LoraConfig, seed: int, base_name: str) -> LoadedModel:
+        """The same model with low-rank adapters in it; raises ValueError for targets it does not have."""
+        return replace(self, adapters=Adapters(self.model, config, seed=seed, base_name=base_name))
+
+    def save(self, folder: Path) -> None:
+        """Write `model/` below `folder`, adapters merged into it, and `adapter/` beside it when there are any."""
+        merged = None
+        if self.adapters is not None:
+            merged = {name: tensor.cpu() for name, tensor in self.adapters.merged_weights()}
+            self.adapters.save(folder / "adapter")
+        save_model(self.model, self.tokenizer, folder / "model", state_dict=merged)
 
 
 disable_progress_bar()  # they belong to a person waiting for a download, not between a run's log lines
@@ -61,11 +78,10 @@ def load_model(folder: Path, config: ModelConfig) -> LoadedModel:
     model = AutoModelForCausalLM.from_pretrained(
         str(folder),
         dtype=getattr(torch, config.dtype),
-        attn_implementation=config.attention,
+        attn_implementation=IMPLEMENTATIONS[config.attention],
         use_safetensors=True,
         local_files_only=True,
     )
-    if config.gradient_checkpointing:
-        model.gradient_checkpointing_enable()
+    set_activations(model, config.activations)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     return LoadedModel(model, AutoTokenizer.from_pretrained(str(folder), local_files_only=True))

@@ -15,10 +15,10 @@ from grpo.stages.intervals import mean_interval, paired_gain, pass_at_k, wilson
 from grpo.stages.reinforce import sampling_settings
 from grpo.stages.sampler import PolicySampler
 from grpo.stages.scoring import Scorer
-from grpo.stages.sft import packing_limits
 from grpo.stages.totals import Clock, StageTotals, peak_memory_bytes
 from grpo.types import SamplingSettings, StepMetrics
 from grpo.update.mismatch import mismatch_limit
+from grpo.update.packing import PackingLimits
 from grpo.update.policy import Policy
 
 PROBLEMS_FILE = "problems.json"
@@ -103,7 +103,7 @@ class Evaluator:
             Policy(loaded.model.eval()),
             encoder,
             mismatch_limit(context.config.model.dtype, stage.rollout.max_logprob_diff),
-            packing_limits(optimizer.max_tokens_per_row, optimizer.max_tokens_per_micro_batch),
+            PackingLimits(micro_batch=optimizer.max_tokens_per_micro_batch),
         )
 
     def evaluate(self, mode: str) -> Evaluation:

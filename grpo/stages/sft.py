@@ -7,7 +7,6 @@ from pathlib import Path
 from grpo.config.schema import SFTConfig
 from grpo.data.cursor import ProblemCursor
 from grpo.data.prompts import PromptEncoder
-from grpo.run.model_folder import save_model
 from grpo.run.random import derive_seed
 from grpo.run.state import StateRegistry
 from grpo.stages.context import RunContext
@@ -23,15 +22,15 @@ from grpo.update.supervised import supervised_step
 
 def run_sft(name: str, stage: SFTConfig, context: RunContext, checkpoint: Path | None) -> StageTotals:
     """Train, save the model to the stage's folder, and say what it took."""
-    loaded = context.load_model(stage.model_from)
+    loaded = context.load_model(stage.model_from, trained_by=name)
     encoder = loaded.encoder(stage.data.system_prompt, max_tokens=1)
     problems = [p for p in context.problems(stage, "train") if p.demonstration is not None]
     if not problems:
         raise ValueError(f"stages.{name}: no row has a demonstration; set data.demonstration_column, or leave it out")
     problems = context.fitting(encoder, problems, stage, demonstrated=True)
-    trainer = SFTTrainer(name, stage, Policy(loaded.model), encoder, problems, context.config.seed)
+    trainer = SFTTrainer(name, stage, Policy(loaded.model, loaded.adapters), encoder, problems, context.config.seed)
     train(trainer, name, stage.steps, context, checkpoint)
-    save_model(loaded.model, loaded.tokenizer, context.folder.stage(name) / "model")
+    loaded.save(context.folder.stage(name))
     return trainer.totals
 
 
@@ -44,7 +43,7 @@ class SFTTrainer:
         self.stage, self.policy, self.encoder = stage, policy, encoder
         self.cursor = ProblemCursor(problems, (seed, name))
         self.optimizer = Optimizer(policy.model, stage.optimizer, stage.steps, seed=derive_seed(seed, name, "rounding"))
-        self.limits = packing_limits(stage.optimizer.max_tokens_per_row, stage.optimizer.max_tokens_per_micro_batch)
+        self.limits = PackingLimits(micro_batch=stage.optimizer.max_tokens_per_micro_batch)
         self.totals = StageTotals()
 
     def parts(self) -> StateRegistry:
@@ -66,8 +65,3 @@ class SFTTrainer:
         prompt_ids, completion_ids = self.encoder.encode_demonstration(problem)
         branch = Branch(token_ids=completion_ids, sampler_logprobs=(), advantage=1.0)
         return Tree(prompt_ids=prompt_ids, branches=(branch,))
-
-
-def packing_limits(row: int, micro_batch: int) -> PackingLimits:
-    """Rows never longer than a micro-batch."""
-    return PackingLimits(row=min(row, micro_batch), micro_batch=micro_batch)

@@ -10,17 +10,19 @@ import torch
 
 from grpo.algorithm.advantages import ADVANTAGES
 from grpo.algorithm.kl import k3
-from grpo.algorithm.losses import LOSSES, ClipRange, LossInputs, LossTerms
-from grpo.algorithm.reductions import REDUCTIONS, StepTotals
+from grpo.algorithm.reductions import StepTotals
 from grpo.config.slices import AlgorithmConfig
+from grpo.kernels.token_logprob import HeadLoss, HeadSettings, Objective
 from grpo.types import Group, PackedBatch, Score
 from grpo.update.columns import StepColumns, columns_of
 from grpo.update.experience import Tree
 from grpo.update.meter import Meter
 from grpo.update.mismatch import MismatchLimit
+from grpo.update.objective import StepObjective, TokenFacts, importance_ratio
 from grpo.update.optimizer import Optimizer
 from grpo.update.packing import PackingLimits, pack
 from grpo.update.policy import Policy, to_device
+from grpo.update.reference import ReferencePolicy, with_reference
 
 
 def advantages_of(groups: Sequence[Group], scores: Sequence[Sequence[Score]], name: str) -> list[list[float | None]]:
@@ -48,28 +50,49 @@ class UpdateSettings:
     mismatch: MismatchLimit
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepWork:
+    """One optimizer step's share of a rollout."""
+
+    live: list[Tree]
+    columns: StepColumns
+    """Of the live trees, S tokens."""
+    totals: StepTotals
+    old: torch.Tensor | None
+    """(S,) log-probs before the rollout's first optimizer step; None where that is this one."""
+
+
 class PolicyUpdate:
     """Trees of a rollout step → one or several optimizer steps → metrics."""
 
     def __init__(
-        self, policy: Policy, optimizer: Optimizer, settings: UpdateSettings, reference: Policy | None
+        self, policy: Policy, optimizer: Optimizer, settings: UpdateSettings, reference: ReferencePolicy | None
     ) -> None:
         self.policy, self.optimizer, self.settings, self.reference = policy, optimizer, settings, reference
-        self._loss = LOSSES[settings.algorithm.loss]
-        self._reduction = REDUCTIONS[settings.algorithm.reduction]
-        self._clip = ClipRange(low=settings.algorithm.clip_low, high=settings.algorithm.clip_high)
+        self._sampling = HeadSettings(temperature=settings.temperature)
 
     def __call__(self, trees: Sequence[Tree]) -> dict[str, float]:
         """Raises LogprobMismatchError or NonFiniteError before anything is applied."""
         meter = Meter()
-        parts = split_evenly(trees, self.settings.optimizer_steps)
-        work = [self._live(part) for part in parts]
-        columns = [columns_of(part, self.policy.model.device) for part in work]
-        old = [self._old_logprobs(p, c, meter) for p, c in zip(work, columns, strict=True)] if len(parts) > 1 else None
-        for i, (part, live) in enumerate(zip(parts, work, strict=True)):
-            totals = self._totals(part, live)
-            self._optimizer_step(live, columns[i], totals, old[i] if old else None, meter)
+        for work in self._prepare(split_evenly(trees, self.settings.optimizer_steps), meter):
+            self._optimizer_step(work, meter)
         return meter.read()
+
+    def _prepare(self, parts: Sequence[Sequence[Tree]], meter: Meter) -> list[StepWork]:
+        """What the optimizer steps need to know before the first of them changes the policy."""
+        live = [self._live(part) for part in parts]
+        columns = [columns_of(trees, self.policy.model.device) for trees in live]
+        if self.reference is not None:
+            columns = with_reference(self.reference, live, columns, self.settings.limits, self._sampling)
+        return [
+            StepWork(
+                live=trees,
+                columns=facts,
+                totals=self._totals(part, trees),
+                old=self._old_logprobs(trees, facts, meter) if len(parts) > 1 else None,
+            )
+            for part, trees, facts in zip(parts, live, columns, strict=True)
+        ]
 
     def _live(self, part: Sequence[Tree]) -> list[Tree]:
         """Groups of equal rewards have no gradient unless the KL term gives them one."""
@@ -83,57 +106,26 @@ class PolicyUpdate:
             max_tokens=self.settings.max_tokens,
         )
 
-    def _optimizer_step(
-        self, live: Sequence[Tree], columns: StepColumns, totals: StepTotals, old: torch.Tensor | None, meter: Meter
-    ) -> None:
-        if not live:
+    def _optimizer_step(self, work: StepWork, meter: Meter) -> None:
+        if not work.live:
             self.optimizer.skip()
             return
+        objective = StepObjective(self.settings.algorithm, work.totals)
         differences = []
-        for batch in self._batches(live):
-            logprob, entropy = self.policy.token_logprobs(batch, self.settings.temperature)
-            flat = columns.flat_index(batch)
-            anchor = logprob.detach() if old is None else old[flat]
-            sampler = columns.sampler_logprob[flat]
-            inputs = LossInputs(
-                logprob=logprob, old_logprob=anchor, advantage=columns.advantage[batch.completion_index]
-            )
-            terms = self._loss(inputs, self._clip)
-            per_token = terms.loss * self._correction(anchor, sampler, meter) + self._penalty(batch, logprob, meter)
-            loss = (per_token * self._reduction(columns.length[batch.completion_index], totals)).sum()
-            loss.backward()  # type: ignore[no-untyped-call]
-            meter.total("loss", loss.item())
-            _measure(meter, terms, entropy)
-            differences.append((anchor - sampler).abs())
-        if old is None:
+        for batch in self._batches(work.live):
+            facts = work.columns.facts(batch, work.old)
+            found = self.policy.learn(batch, self._sampling, on_rows(objective, facts))
+            _measure(meter, objective, facts, found)
+            differences.append((found.logprob - facts.sampler).abs())
+        if work.old is None:
             self._compare(torch.cat(differences), meter)
         norm, rate = self.optimizer.step()
         meter.add("grad_norm", torch.tensor([norm]))
         meter.add("learning_rate", torch.tensor([rate]))
 
-    def _correction(self, anchor: torch.Tensor, sampler: torch.Tensor, meter: Meter) -> torch.Tensor:
-        """Truncated importance sampling: min(exp(anchor - sampler), cap), (N,)."""
-        ratio = torch.exp(anchor - sampler)
-        meter.add("sampling/importance_sampling_ratio/mean", ratio)
-        meter.extreme("sampling/importance_sampling_ratio/min", ratio, "min")
-        meter.extreme("sampling/importance_sampling_ratio/max", ratio, "max")
-        return ratio.clamp(max=self.settings.algorithm.importance_cap)
-
-    def _penalty(self, batch: PackedBatch, logprob: torch.Tensor, meter: Meter) -> torch.Tensor | float:
-        if self.reference is None:
-            return 0.0
-        with torch.no_grad():
-            reference, _ = self.reference.token_logprobs(batch, self.settings.temperature)
-        estimate = k3(logprob, reference)
-        meter.add("kl", estimate)
-        return self.settings.algorithm.kl_coef * estimate
-
-    @torch.no_grad()
     def _old_logprobs(self, live: Sequence[Tree], columns: StepColumns, meter: Meter) -> torch.Tensor:
         """(S,) log-probs before the first of several optimizer steps, compared with the sampler's."""
-        old = torch.empty_like(columns.sampler_logprob)
-        for batch in self._batches(live):
-            old[columns.flat_index(batch)] = self.policy.token_logprobs(batch, self.settings.temperature)[0]
+        old = self.policy.tree_logprobs(live, self.settings.limits, self._sampling)
         if live:
             self._compare((old - columns.sampler_logprob).abs(), meter)
         return old
@@ -154,8 +146,20 @@ def split_evenly(trees: Sequence[Tree], parts: int) -> list[list[Tree]]:
     return [list(trees[a:b]) for a, b in pairwise(borders)]
 
 
-def _measure(meter: Meter, terms: LossTerms, entropy: torch.Tensor) -> None:
-    meter.add("entropy", entropy)
+def on_rows(objective: StepObjective, facts: TokenFacts) -> Objective:
+    """The objective of some of a micro-batch's tokens, as the head asks for it."""
+    return lambda logprob, entropy, rows: objective(logprob, facts.part(rows))
+
+
+def _measure(meter: Meter, objective: StepObjective, facts: TokenFacts, found: HeadLoss) -> None:
+    terms, ratio = objective.terms(found.logprob, facts), importance_ratio(found.logprob, facts)
+    meter.total("loss", found.loss.item())
+    meter.add("entropy", found.entropy)
     meter.add("clip_ratio/low_mean", terms.clipped_low)
     meter.add("clip_ratio/high_mean", terms.clipped_high)
     meter.add("clip_ratio/region_mean", terms.clipped_low | terms.clipped_high)
+    meter.add("sampling/importance_sampling_ratio/mean", ratio)
+    meter.extreme("sampling/importance_sampling_ratio/min", ratio, "min")
+    meter.extreme("sampling/importance_sampling_ratio/max", ratio, "max")
+    if facts.reference is not None:
+        meter.add("kl", k3(found.logprob, facts.reference))

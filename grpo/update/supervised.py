@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from grpo.kernels.token_logprob import HeadSettings
 from grpo.update.experience import Tree
 from grpo.update.optimizer import Optimizer
 from grpo.update.packing import PackingLimits, pack
@@ -17,9 +18,8 @@ def supervised_step(
     tokens = sum(tree.tokens for tree in demonstrations)
     total = 0.0
     for batch in pack(demonstrations, limits):
-        logprob, _ = policy.token_logprobs(to_device(batch, policy.model.device), temperature=1.0)
-        loss = -logprob.sum() / tokens
-        loss.backward()  # type: ignore[no-untyped-call]
-        total += loss.item()
+        moved = to_device(batch, policy.model.device)
+        found = policy.learn(moved, HeadSettings(), lambda logprob, entropy, rows: -logprob.sum() / tokens)
+        total += found.loss.item()
     norm, rate = optimizer.step()
     return {"loss": total, "grad_norm": norm, "learning_rate": rate}

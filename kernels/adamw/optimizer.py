@@ -162,6 +162,7 @@ class CompactAdamW(StreamedAdamW):
         self.seed = seed
         device = next(iter(self._places)).device
         self.use_triton = device.type == "cuda" and triton_update.available()
+        self.ptx = triton_update.PTX
         if self.use_triton and states == "device":
             self.slice_elements = LARGEST // BLOCK * BLOCK  # the kernel has no temporaries to keep small
         self._scratch: Scratch | None = None
@@ -187,7 +188,7 @@ class CompactAdamW(StreamedAdamW):
         )
         keys = step_keys(self.seed, piece.size.step, piece.index)
         if self.use_triton:
-            triton_update.update_slice(state, piece.start, keys, piece.size)
+            triton_update.update_slice(state, piece.start, keys, piece.size, self.ptx)
             return
         if self._scratch is None:
             largest = max(parameter.numel() for parameter in self._places)

@@ -33,8 +33,11 @@ class Rows:
 class RowStatistics:
     """Of each row, (n,) float32, nats."""
 
-    normaliser: torch.Tensor
-    """lse(z)."""
+    largest: torch.Tensor
+    """The largest logit of the row, not scaled. lse(z) = scale · largest + log_sum, kept apart: their sum would round
+    away what the shares of a sharply peaked row need."""
+    log_sum: torch.Tensor
+    """log Σ exp(scale · (logit - largest)) over what is kept."""
     logprob: torch.Tensor
     entropy: torch.Tensor
 

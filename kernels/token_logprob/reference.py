@@ -1,4 +1,4 @@
-"""The plain form: every logit of the rows at hand is formed once, in float32."""
+"""The plain form, every logit formed at once: what the chunked one is compared with."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import torch
 
 
 def token_logprob_reference(
-    hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, temperature: float
+    hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, temperature: float = 1.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """z = hidden·weightᵀ / temperature; logprob = z[target] - logsumexp(z); entropy = logsumexp(z) - Σ softmax(z)·z.
 
-    hidden (N, H), weight (V, H), targets (N,) int64 → logprob (N,) and entropy (N,), float32, nats.
-    The entropy carries no gradient.
+    hidden (N, H), weight (V, H), targets (N,) int64 → logprob (N,) and entropy (N,), nats, in float32 or, for float64
+    input, in float64. Both carry gradients.
     """
-    logits = (hidden @ weight.T).float() / temperature
+    logits = hidden @ weight.T
+    logits = (logits if logits.dtype == torch.float64 else logits.float()) / temperature
     normaliser = torch.logsumexp(logits, dim=-1)
     logprob = logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1) - normaliser
-    with torch.no_grad():
-        probability = torch.exp(logits - normaliser.unsqueeze(-1))
-        entropy = normaliser - (probability * logits).sum(-1)
+    entropy = normaliser - (torch.exp(logits - normaliser.unsqueeze(-1)) * logits).sum(-1)
     return logprob, entropy

@@ -106,7 +106,8 @@ def combine_kernel(
     logits,
     targets,
     partials,
-    normaliser,
+    largest,
+    log_sums,
     logprob,
     entropy,
     row_stride,
@@ -130,7 +131,8 @@ def combine_kernel(
     sum_weighted = tl.sum((weighted + total * shift) * shrink, axis=0)
     log_sum = tl.log(sum_of_powers)
     chosen = tl.load(logits + row * row_stride + tl.load(targets + row)).to(tl.float32)
-    tl.store(normaliser + row, highest * scale + log_sum)
+    tl.store(largest + row, highest)
+    tl.store(log_sums + row, log_sum)
     tl.store(logprob + row, (chosen - highest) * scale - log_sum)
     tl.store(entropy + row, log_sum - sum_weighted / sum_of_powers * LN_2)
 
@@ -139,15 +141,14 @@ def combine_kernel(
 def _derivative(tile, place, row, HAS_FLOOR: tl.constexpr, HAS_ENTROPY: tl.constexpr):
     """p (constant + slope · log p), and `peak` more at the target; 0 for what was cut off. `row`: see the kernel.
 
-    The product must be rounded, as it was in the normaliser, so that both roundings cancel: with logits around 10,000
-    a fused multiply-add would be off by 5e-4 where p is near 1. Hence this kernel is launched without fusion.
+    The difference is taken before the factor, as in the statistics.
     """
-    floor, target, scale, normaliser, constant, slope, peak = row
-    log_share = tile * scale - normaliser
-    share = tl.exp2(log_share * LOG2_E)
+    floor, target, scale, highest, log_sum, constant, slope, peak = row
+    distance = tile - highest
+    share = tl.exp2(tl.fma(distance, scale * LOG2_E, -log_sum * LOG2_E))
     if HAS_ENTROPY:
         # Else 0 · infinity where the logit is minus infinity.
-        log_share = tl.maximum(log_share, LOWEST, propagate_nan=tl.PropagateNan.ALL)
+        log_share = tl.maximum(tl.fma(distance, scale, -log_sum), LOWEST, propagate_nan=tl.PropagateNan.ALL)
         result = share * tl.fma(slope, log_share, constant)
     else:
         result = share * constant
@@ -176,7 +177,8 @@ def gradient_kernel(
     logits,
     floors,
     targets,
-    normalisers,
+    largest,
+    log_sums,
     entropies,
     upstream_logprob,
     upstream_entropy,
@@ -208,12 +210,13 @@ def gradient_kernel(
     policy = keep_fraction(keep, ACCESS == PTX)
 
     if (of_logprob != 0.0) | (of_entropy != 0.0):
-        normaliser = tl.load(normalisers + row)
+        highest = tl.load(largest + row)
+        log_sum = tl.load(log_sums + row)
         entropy = tl.load(entropies + row)
         target = tl.load(targets + row).to(tl.int32)
         floor = tl.load(floors + row) if HAS_FLOOR else 0.0
         constant = -scale * (of_logprob + of_entropy * entropy)
-        values = (floor, target, scale, normaliser, constant, -scale * of_entropy, scale * of_logprob)
+        values = (floor, target, scale, highest, log_sum, constant, -scale * of_entropy, scale * of_logprob)
         for turn in range(whole):
             begin = first + turn * TILE + within
             if ACCESS == TILES:

@@ -42,20 +42,21 @@ class TritonOps:
         count, columns = _checked(logits)
         segments = triton.cdiv(columns, SEGMENT)
         partials = torch.empty((3, count, segments), device=logits.device, dtype=torch.float32)
-        results = torch.empty((3, count), device=logits.device, dtype=torch.float32)
-        k = rows.scale * math.log2(math.e)
+        results = torch.empty((4, count), device=logits.device, dtype=torch.float32)
+        scale, k = float(rows.scale), rows.scale * math.log2(math.e)
+        targets, floor = _dense(rows.targets), _dense(rows.floor)
         if count:
             with _current(logits.device):
                 kernels.statistics_kernel[(count * segments,)](
-                    logits, rows.floor, partials, logits.stride(0), columns, segments, k, self._keep(logits),
+                    logits, floor, partials, logits.stride(0), columns, segments, k, self._keep(logits),
                     HAS_FLOOR=rows.floor is not None, ACCESS=self._access(logits), enable_fp_fusion=True,
                     **_shape(logits),
                 )  # fmt: skip
                 kernels.combine_kernel[(count,)](
-                    logits, rows.targets, partials, *results, logits.stride(0), segments, rows.scale, k,
+                    logits, targets, partials, *results, logits.stride(0), segments, scale, k,
                     BLOCK=triton.next_power_of_2(segments), num_warps=1, enable_fp_fusion=False,
                 )  # fmt: skip
-        return RowStatistics(normaliser=results[0], logprob=results[1], entropy=results[2])
+        return RowStatistics(largest=results[0], log_sum=results[1], logprob=results[2], entropy=results[3])
 
     def gradient_(self, logits: torch.Tensor, rows: Rows, statistics: RowStatistics, upstream: Upstream) -> None:
         """Rows whose coefficients are 0 are set to 0 without being read. Raises ValueError as `statistics` does."""
@@ -63,10 +64,19 @@ class TritonOps:
         segments = triton.cdiv(columns, SEGMENT)
         if not count:
             return
+        vectors = (
+            rows.floor,
+            rows.targets,
+            statistics.largest,
+            statistics.log_sum,
+            statistics.entropy,
+            upstream.logprob,
+            upstream.entropy,
+        )
+        operands = [_dense(vector) for vector in vectors]
         with _current(logits.device):
             kernels.gradient_kernel[(count * segments,)](
-                logits, rows.floor, rows.targets, statistics.normaliser, statistics.entropy, upstream.logprob,
-                upstream.entropy, logits.stride(0), columns, segments, rows.scale, self._keep(logits),
+                logits, *operands, logits.stride(0), columns, segments, float(rows.scale), self._keep(logits),
                 HAS_FLOOR=rows.floor is not None, HAS_ENTROPY=upstream.entropy is not None,
                 ACCESS=self._access(logits), enable_fp_fusion=False, **_shape(logits),
             )  # fmt: skip
@@ -102,6 +112,11 @@ def _checked(logits: torch.Tensor) -> tuple[int, int]:
     if logits.shape[1] == 0 or logits.stride(1) != 1:
         raise ValueError(f"columns must be adjacent, got shape {tuple(logits.shape)}, strides {logits.stride()}")
     return logits.shape[0], logits.shape[1]
+
+
+def _dense(vector: torch.Tensor | None) -> torch.Tensor | None:
+    """Adjacent entries, as the kernels read them; a column of a matrix is copied."""
+    return None if vector is None else vector.contiguous()
 
 
 def _current(device: torch.device) -> AbstractContextManager[object]:

@@ -48,6 +48,7 @@ INVALID = {
     "model.name": ("", "./nowhere", "a/b/c"),
     "model.dtype": ("float16",),
     "model.attention": ("flash",),
+    "model.activations": ("offlaod", ""),
     "model.revision": ("main",),
     "model.scratch.hidden_size": (127, 0),
     "model.scratch.attention_heads": (3,),
@@ -120,6 +121,15 @@ def test_bfloat16_needs_a_gpu_for_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
     config = with_value("model.dtype", "bfloat16")
     monkeypatch.setattr(check_slices, "has_gpu", lambda: False)
     with pytest.raises(ConfigError, match="float32"):
+        check(config)
+    monkeypatch.setattr(check_slices, "has_gpu", lambda: True)
+    check(config)
+
+
+def test_flex_attention_needs_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = with_value("model.attention", "flex")
+    monkeypatch.setattr(check_slices, "has_gpu", lambda: False)
+    with pytest.raises(ConfigError, match=r"model\.attention=flex without a GPU.*valid are shared_prompt, sdpa, eager"):
         check(config)
     monkeypatch.setattr(check_slices, "has_gpu", lambda: True)
     check(config)

@@ -10,7 +10,7 @@ import pytest
 
 from grpo.config.docs import document, unexplained
 from grpo.config.estimate import (
-    LARGEST_LOGITS,
+    LOGITS_BYTES,
     activations_of,
     batch_lines,
     memory_of,
@@ -106,17 +106,18 @@ def test_memory_adds_up() -> None:
     assert larger is not None and larger.total - memory.total == memory.weights
 
 
-def test_gradient_checkpointing_and_smaller_micro_batches_save_activations() -> None:
+def test_recomputing_offloading_and_smaller_micro_batches_save_activations() -> None:
     model, optimizer = ModelConfig(), OptimizerConfig()
     whole = activations_of(model, optimizer)
-    assert activations_of(ModelConfig(gradient_checkpointing=True), optimizer) < whole
+    recomputed = activations_of(ModelConfig(activations="recompute"), optimizer)
+    assert activations_of(ModelConfig(activations="offload"), optimizer) < recomputed < whole
     assert activations_of(model, OptimizerConfig(max_tokens_per_micro_batch=4096)) == whole // 2
 
 
 def test_logit_cap_is_the_kernels() -> None:
-    from grpo.kernels.token_logprob import api
+    from grpo.kernels.token_logprob import chunks
 
-    assert api.LARGEST_LOGITS == LARGEST_LOGITS
+    assert chunks.BUFFER_BYTES["cpu"] == LOGITS_BYTES
 
 
 def test_configuration_page_is_up_to_date() -> None:

@@ -39,7 +39,7 @@ def gradient(dtype: str, access: int, full: bool = False, stride: str = "i64:16"
     """`full`: with a floor and the entropy's gradient."""
     from grpo.kernels.token_logprob.triton_kernels import gradient_kernel
 
-    own: dict[str, object] = dict.fromkeys(("normalisers", "entropies", "upstream_logprob"), "*fp32:16")
+    own: dict[str, object] = dict.fromkeys(("largest", "log_sums", "entropies", "upstream_logprob"), "*fp32:16")
     own |= dict.fromkeys(("floors", "upstream_entropy"), "*fp32:16" if full else None)
     own |= {"targets": "*i64:16", "scale": "fp32", "HAS_FLOOR": full, "HAS_ENTROPY": full}
     return compile_kernel(gradient_kernel, common(dtype, access, stride) | own, num_warps=WARPS, fuse=False)
@@ -75,14 +75,15 @@ def test_loop_of_the_statistics(dtype: str, access: int) -> None:
 @BOTH
 @DTYPES
 def test_loop_of_the_gradient(dtype: str, access: int) -> None:
-    """16-byte loads and stores, packed conversions, no product fused into the subtraction of the normaliser."""
+    """16-byte loads and stores, packed conversions, and a power from one fused multiply-add."""
     found = gradient(dtype, access)
     loop, elements = main_loop(found), LOADS * LANES[dtype]
     assert count(loop, EX2) == elements
     assert count(loop, WIDE_LOAD) == count(loop, "LDG") == LOADS
     assert count(loop, WIDE_STORE) == count(loop, "STG") == LOADS
     assert count(loop, r"F2FP\.BF16\.F32\.PACK_AB") == (elements // 2 if dtype == "bf16" else 0)
-    assert count(loop, r"SHFL|BAR|LDS|STS|ATOM|RED|FFMA") == 0 and found.shared == 0
+    assert count(loop, "FFMA") == elements
+    assert count(loop, r"SHFL|BAR|LDS|STS|ATOM|RED") == 0 and found.shared == 0
     assert len(loop) <= 11 * elements
 
 
@@ -122,6 +123,22 @@ def test_narrow_where_rows_are_not_aligned() -> None:
     """Why `aligned_logits` exists: all loads are of 2 bytes, and sums go between threads in every turn."""
     for kernel in (statistics, gradient):
         assert kernel("bf16", TILES, stride="i64").count(WIDE_LOAD) == 0
+
+
+@BOTH
+def test_a_vocabulary_of_one(access: int) -> None:
+    """A launch makes a constant of every integer that is 1, which the interpreter does not."""
+    from grpo.kernels.token_logprob.triton_kernels import combine_kernel, gradient_kernel, statistics_kernel
+
+    ones = dict.fromkeys(("row_stride", "columns", "segments"), 1)
+    types = common("fp32", access, "i64") | dict.fromkeys(
+        ("partials", "largest", "log_sums", "entropies", "upstream_logprob", "logprob", "entropy"), "*fp32:16"
+    )
+    types |= {"targets": "*i64:16", "scale": "fp32", "k": "fp32", "HAS_FLOOR": False, "HAS_ENTROPY": False, "BLOCK": 1}
+    types |= {"floors": None, "upstream_entropy": None} | ones
+    for kernel in (statistics_kernel, combine_kernel, gradient_kernel):
+        found = compile_kernel(kernel, {name: types[name] for name in kernel.arg_names}, num_warps=WARPS)
+        assert found.spills == 0
 
 
 @pytest.mark.parametrize("ptx", [False, True], ids=["plain", "ptx"])

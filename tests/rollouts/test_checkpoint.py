@@ -60,3 +60,20 @@ def test_a_bad_update_is_an_error_and_stops_the_engine(model_folder: ModelFolder
     engine.close()
     with pytest.raises(EngineError, match="is closed"):
         engine.score([(1, 2)])
+
+
+QKV = [f"model.layers.1.self_attn.{layer}_proj" for layer in "qkv"]
+
+
+def test_a_partial_update_brings_the_linear_layers_of_a_block_together(model_folder: ModelFolder) -> None:
+    checkpoint = Checkpoint.read(model_folder(False))
+    weights = dict(build_model(tied=False).named_parameters())
+    block = {name for name in weights if name.startswith("model.layers.1.self_attn.")}
+    assert len(block) == 7  # four weights, three biases
+    assert checkpoint.beside({"model.layers.1.self_attn.q_proj.weight"}) == block
+    assert checkpoint.beside({"model.norm.weight", "model.layers.1.input_layernorm.weight"}) == set()
+    assert checkpoint.beside({"lm_head.weight"}) == {"lm_head.weight"}
+    for given in (block, ["model.norm.weight"], ["lm_head.weight", "model.embed_tokens.weight"], []):
+        assert len(list(checkpoint.checked(((name, weights[name]) for name in given), partial=True))) == len(given)
+    with pytest.raises(EngineError, match=r"5 of 7 tensors are missing: model.layers.1.self_attn.k_proj.bias, .*block"):
+        list(checkpoint.checked(((f"{name}.weight", weights[f"{name}.weight"]) for name in QKV[::2]), partial=True))

@@ -12,6 +12,8 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+from grpo.update.attention import IMPLEMENTATIONS
+
 SHAPE = {
     "vocab_size": 23,
     "hidden_size": 32,
@@ -29,11 +31,15 @@ FAMILIES = {
 }
 
 
-def tiny_model(family: str = "qwen2", *, tied: bool = False, attention: str = "sdpa", seed: int = 0) -> PreTrainedModel:
+def tiny_model(
+    family: str = "qwen2", *, tied: bool = False, attention: str = "shared_prompt", seed: int = 0, **shape: float
+) -> PreTrainedModel:
     """Two random layers with weights large enough that mistakes show."""
     config_class, model_class, more = FAMILIES[family]
     torch.manual_seed(seed)
-    config = config_class(**SHAPE, **more, tie_word_embeddings=tied, attn_implementation=attention)
+    config = config_class(
+        **(SHAPE | more | shape), tie_word_embeddings=tied, attn_implementation=IMPLEMENTATIONS[attention]
+    )
     return model_class(config).eval()
 
 

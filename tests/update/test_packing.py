@@ -14,7 +14,7 @@ def tree(prompt: tuple[int, ...], *completions: tuple[int, ...]) -> Tree:
 
 
 def test_worked_example_of_the_types() -> None:
-    [batch] = pack([tree((5, 6), (7, 8), (9, 4))], PackingLimits(row=16, micro_batch=16))
+    [batch] = pack([tree((5, 6), (7, 8), (9, 4))], PackingLimits(micro_batch=16))
     assert batch.input_ids.tolist() == [[5, 6, 7, 9]]
     assert batch.position_ids.tolist() == [[0, 1, 2, 2]]
     assert batch.segment_ids.tolist() == [[1, 1, 1, 1]]
@@ -26,14 +26,21 @@ def test_worked_example_of_the_types() -> None:
 
 
 def test_long_group_is_cut_between_completions_and_repeats_its_prompt() -> None:
-    batches = pack([tree((1, 2, 3), (4, 5, 6), (7, 8, 9))], PackingLimits(row=6, micro_batch=100))
-    [batch] = batches
-    assert sorted(batch.input_ids.tolist()) == [[1, 2, 3, 4, 5], [1, 2, 3, 7, 8]]
+    batches = pack([tree((1, 2, 3), (4, 5, 6), (7, 8, 9))], PackingLimits(micro_batch=6))
+    assert sorted(batch.input_ids.tolist() for batch in batches) == [[[1, 2, 3, 4, 5]], [[1, 2, 3, 7, 8]]]
 
 
-def test_completion_longer_than_a_row_gets_its_own() -> None:
-    [batch] = pack([tree((1,), tuple(range(2, 12)))], PackingLimits(row=4, micro_batch=4))
+def test_completion_longer_than_a_micro_batch_gets_its_own() -> None:
+    [batch] = pack([tree((1,), tuple(range(2, 12)))], PackingLimits(micro_batch=4))
     assert batch.input_ids.shape == (1, 10)
+
+
+def test_spans_by_hand() -> None:
+    """Prompts 5 6 and 1; the completion 3 is one token, which is a target only."""
+    [batch] = pack([tree((5, 6), (7, 8), (9, 4, 2)), tree((1,), (3,), (2, 2))], PackingLimits(micro_batch=16))
+    assert batch.input_ids.tolist() == [[5, 6, 7, 9, 4, 1, 2]]
+    found = [(span.start, span.length, span.prefix_start, span.prefix_length) for span in batch.spans]
+    assert found == [(0, 2, 0, 0), (2, 1, 0, 2), (3, 2, 0, 2), (5, 1, 5, 0), (6, 1, 5, 1)]
 
 
 ids = st.integers(1, 9)
@@ -46,16 +53,17 @@ trees = st.lists(
 )
 
 
-@given(shapes=trees, row=st.integers(4, 40), micro=st.integers(4, 120))
+@given(shapes=trees, micro=st.integers(4, 120))
 def test_every_token_is_a_target_once_with_its_own_past(
-    shapes: list[tuple[list[int], list[list[int]]]], row: int, micro: int
+    shapes: list[tuple[list[int], list[list[int]]]], micro: int
 ) -> None:
     wanted = [(tuple(prompt), tuple(completion)) for prompt, completions in shapes for completion in completions]
     built = [tree(tuple(p), *(tuple(c) for c in cs)) for p, cs in shapes]
     found: dict[int, dict[int, tuple[tuple[int, ...], int]]] = {}
-    batches = pack(built, PackingLimits(row=row, micro_batch=micro))
+    batches = pack(built, PackingLimits(micro_batch=micro))
     for batch in batches:
-        if batch.input_ids.shape[0] > 1:
+        assert batch.segment_ids.min() > 0, "nothing is padded"
+        if batch.completion_index.unique().numel() > 1:
             assert batch.input_ids.numel() <= micro
         for n in range(len(batch.target_ids)):
             completion, offset = int(batch.completion_index[n]), int(batch.token_offset[n])

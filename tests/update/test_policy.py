@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from grpo.kernels.token_logprob import HeadSettings
 from grpo.update.packing import PackingLimits, pack
 from grpo.update.policy import Policy
 from tests.update.conftest import FAMILIES, tiny_model
@@ -14,7 +15,7 @@ from tests.update.plain_grpo import logprobs_of
 from tests.update.test_packing import tree
 
 TREES = [tree((3, 4, 5), (6, 7, 8, 1), (9, 1), (10,)), tree((11, 12), (13, 14, 15, 16, 17, 1), (2, 1))]
-LIMITS = PackingLimits(row=24, micro_batch=24)
+LIMITS = PackingLimits(micro_batch=24)
 
 
 def padded(model: torch.nn.Module, temperature: float) -> torch.Tensor:
@@ -32,12 +33,12 @@ def packed(policy: Policy, temperature: float, limits: PackingLimits = LIMITS) -
     starts = torch.tensor([sum(lengths[:i]) for i in range(len(lengths))])
     result = torch.zeros(sum(lengths))
     for batch in pack(TREES, limits):
-        values, _ = policy.token_logprobs(batch, temperature)
+        values, _ = policy.token_logprobs(batch, HeadSettings(temperature=temperature))
         result = result.index_add(0, starts[batch.completion_index] + batch.token_offset, values)
     return result
 
 
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("attention", ["shared_prompt", "sdpa", "eager"])
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_packed_equals_padded(family: str, tied: bool, attention: str) -> None:
@@ -52,7 +53,7 @@ def test_packed_equals_padded(family: str, tied: bool, attention: str) -> None:
         assert (gradient - wanted).abs().max() < 1e-5 * max(1.0, float(wanted.abs().max()))
 
 
-@pytest.mark.parametrize("limits", [PackingLimits(row=6, micro_batch=6), PackingLimits(row=9, micro_batch=50)])
+@pytest.mark.parametrize("limits", [PackingLimits(micro_batch=6), PackingLimits(micro_batch=50)])
 def test_packing_does_not_change_logprobs(limits: PackingLimits) -> None:
     policy = Policy(tiny_model())
     with torch.no_grad():
@@ -64,8 +65,8 @@ def test_wrong_position_ids_are_visible() -> None:
     [batch] = pack(TREES[:1], LIMITS)
     stream = torch.arange(batch.input_ids.shape[1]).expand_as(batch.position_ids)
     with torch.no_grad():
-        right, _ = policy.token_logprobs(batch, 1.0)
-        wrong, _ = policy.token_logprobs(replace(batch, position_ids=stream), 1.0)
+        right, _ = policy.token_logprobs(batch, HeadSettings())
+        wrong, _ = policy.token_logprobs(replace(batch, position_ids=stream), HeadSettings())
     assert (right - wrong).abs().max() > 1e-2
 
 
