@@ -25,6 +25,8 @@ INVALID = {
     "optimizer.eps": (0.0,),
     "optimizer.warmup_steps": (-1,),
     "optimizer.schedule": ("cosin",),
+    "optimizer.name": ("adam", "compact"),
+    "optimizer.states": ("cpu",),
     "optimizer.max_tokens_per_micro_batch": (0,),
     "rollout.engine": ("vlm", ""),
     "rollout.top_p": (0.0, 1.1),

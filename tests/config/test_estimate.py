@@ -16,6 +16,7 @@ from grpo.config.estimate import (
     batch_lines,
     memory_of,
     parameter_count,
+    states_of,
     training_flops,
     work_of,
 )
@@ -147,3 +148,18 @@ def test_configuration_page_is_up_to_date() -> None:
 def test_every_knob_is_explained_and_they_stay_few() -> None:
     assert list(unexplained()) == []
     assert len(all_leaves()) < 150
+
+
+def test_bytes_of_optimizer_states() -> None:
+    """Two moments in the weights' dtype; or two bytes, a residual under bfloat16, and two float32 scales for 256."""
+    found = {
+        (name, dtype): states_of(1024, ModelConfig(dtype=dtype), OptimizerConfig(name=name))
+        for name in ("adamw", "compact_adamw")
+        for dtype in ("float32", "bfloat16")
+    }
+    assert found == {
+        ("adamw", "float32"): 8192,
+        ("adamw", "bfloat16"): 4096,
+        ("compact_adamw", "float32"): 2048 + 32,
+        ("compact_adamw", "bfloat16"): 3072 + 32,
+    }
