@@ -29,7 +29,7 @@ def update_slice(state: CompactSlice, start: int, keys: tuple[int, int], size: S
     count = state.weight.numel()
     options = constants(state, ptx)
     grid = (-(-blocks(count) // ROWS),)
-    with torch.cuda.device_of(state.weight):  # Triton launches on the current device
+    with torch.cuda.device_of(state.weight):  # type: ignore[no-untyped-call]  # Triton launches on the current one
         compact_adamw_kernel[grid](*_pointers(state), count, start, *keys, *scalars(size), **options, num_warps=WARPS)
 
 
