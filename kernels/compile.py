@@ -113,7 +113,7 @@ def _disassemble(cubin: bytes) -> tuple[str, str]:
         path = Path(folder) / "kernel.cubin"
         path.write_bytes(cubin)
         usage = _output(knobs.nvidia.cuobjdump.path, "-res-usage", str(path))
-        listing = _output(knobs.nvidia.nvdisasm.path, "-c", str(path))
+        listing = _output(knobs.nvidia.nvdisasm.path, "-c", "-ndf", str(path))
     return usage, listing
 
 

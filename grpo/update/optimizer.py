@@ -92,7 +92,7 @@ NORM_SLICE = 2**22
 @torch.no_grad()
 def gradient_norm(gradients: Iterable[torch.Tensor]) -> float:
     """Global 2-norm, accumulated in float32 also for 16-bit gradients, one wait for the device; 0 for none."""
-    slices = [part for gradient in gradients for part in gradient.reshape(-1).split(NORM_SLICE)]
+    slices = [part for gradient in gradients for part in torch.split(gradient.reshape(-1), NORM_SLICE)]
     if not slices:
         return 0.0
     norms = [torch.linalg.vector_norm(part, dtype=torch.float32) for part in slices]

@@ -6,9 +6,9 @@ With `bits` the pattern of a float32 whose last 8 bits are zero, as an integer:
     bits = (bf16 << 16) + (residual << 8)
 
 All of it is integer arithmetic on the pattern, so it is exact, also where rounding up leaves the binade (the pattern's
-next number is the next binade's first), for zeros, subnormals and infinities. The bfloat16 that the model computes with
-is the master rounded to nearest, halves away from zero. A finite master above bfloat16's largest number shows as infinity
-in the bfloat16 and is still exact.
+next number is the next binade's first), for zeros, subnormals and infinities. The bfloat16 that the model computes
+with is the master rounded to nearest, halves away from zero. A finite master above bfloat16's largest number shows as
+infinity in the bfloat16 and is still exact.
 """
 
 from __future__ import annotations

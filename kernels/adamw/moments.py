@@ -3,10 +3,10 @@
     m: int8,  code k stands for scale · sign(k) · (k / 127)²
     v: uint8, code k stands for scale · (k / 255)⁴
 
-so that |m| and sqrt(v), which the step divides, are on grids of the same form: steps next to code k are 2/k of the
-value. Evenly spaced codes would give all but the largest elements of a block few codes; a float of 8 bits (3 or 4 of
-fraction) steps by 6 to 12 % everywhere, these by 1.6 % at the top, by 4 % at a tenth of it, by 12 % at a hundredth of it.
-sqrt(v) reaches down to 1/65025 of the block's largest.
+so that |m| and sqrt(v), which the step divides, are on grids of the same form: neighbours of code k are 2/k of its
+value away. Evenly spaced codes would leave few to all but the largest elements of a block; floats of 8 bits (3 of them
+fraction) step by 6 to 12 % everywhere, m by 1.6 % at the top, 5 % at a tenth of it, 16 % at a hundredth of it, sqrt(v)
+by half of that. sqrt(v) reaches down to 1/65025 of the block's largest.
 
 A value is rounded to one of its two neighbours with probabilities that keep its expectation: at beta2 = 0.999 a moment
 changes by less than half a step each time, and rounding to nearest would never let it go. v is never rounded to 0 in a
@@ -45,7 +45,7 @@ def decode_first(
 
 
 def decode_second(codes: torch.Tensor, scale: torch.Tensor, factor: float, out: torch.Tensor) -> None:
-    """factor · v into `out` (n,) float32; as `decode_first`, `codes` uint8. Squared last, so that nothing underflows."""
+    """factor · v into `out` (n,) float32; as `decode_first`, `codes` uint8. Squared last: nothing underflows."""
     _load(codes, out)
     out.mul_(out)
     _rows(out).mul_((scale * factor).sqrt_().div_(SECOND_LEVELS**2).unsqueeze(1))

@@ -66,8 +66,8 @@ class StreamedAdamW(torch.optim.Optimizer):
             raise ValueError(f"states={states!r}: valid are 'device' and 'host'")
         if not (lr >= 0 and eps > 0 and weight_decay >= 0 and all(0 <= beta < 1 for beta in betas)):
             raise ValueError(
-                f"lr={lr}, betas={betas}, eps={eps}, weight_decay={weight_decay}: valid are lr and weight_decay of 0 or "
-                "more, betas from 0 to below 1, eps above 0"
+                f"lr={lr}, betas={betas}, eps={eps}, weight_decay={weight_decay}: valid are lr and weight_decay of 0 "
+                "or more, betas from 0 to below 1, eps above 0"
             )
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
         held = [parameter for group in self.param_groups for parameter in group["params"]]
@@ -162,6 +162,7 @@ class CompactAdamW(StreamedAdamW):
         self.seed = seed
         device = next(iter(self._places)).device
         self.use_triton = device.type == "cuda" and triton_update.available()
+        self.ptx = triton_update.PTX
         if self.use_triton and states == "device":
             self.slice_elements = LARGEST // BLOCK * BLOCK  # the kernel has no temporaries to keep small
         self._scratch: Scratch | None = None
@@ -187,7 +188,7 @@ class CompactAdamW(StreamedAdamW):
         )
         keys = step_keys(self.seed, piece.size.step, piece.index)
         if self.use_triton:
-            triton_update.update_slice(state, piece.start, keys, piece.size)
+            triton_update.update_slice(state, piece.start, keys, piece.size, self.ptx)
             return
         if self._scratch is None:
             largest = max(parameter.numel() for parameter in self._places)
@@ -197,7 +198,7 @@ class CompactAdamW(StreamedAdamW):
 
 
 class PlainAdamW(StreamedAdamW):
-    """`torch.optim.AdamW`, moments in the weight's dtype, for states on the host: torch's fused kernel slice by slice."""
+    """`torch.optim.AdamW` (its fused kernel, slice by slice; moments in the weight's dtype) for states on the host."""
 
     def layout(self, parameter: torch.nn.Parameter) -> dict[str, tuple[torch.dtype, int]]:
         return {"exp_avg": (parameter.dtype, 1), "exp_avg_sq": (parameter.dtype, 1)}

@@ -47,7 +47,7 @@ def signed(word: int) -> int:
 
 
 def fill_words(out: torch.Tensor, spare: torch.Tensor, index: torch.Tensor, start: int, keys: tuple[int, int]) -> None:
-    """Write the words of elements start..start+n to `out` (n,) int32; `index` (n,) holds 0..n-1, `spare` is overwritten."""
+    """Words of elements start..start+n into `out` (n,) int32; `index` (n,) holds 0..n-1, `spare` is overwritten."""
     torch.add(index, signed((start + keys[0]) & 0xFFFFFFFF), out=out)
     _fold(out, spare, 16)
     out.mul_(signed(MULTIPLIERS[0]))

@@ -1,7 +1,7 @@
 """Where optimizer states live, and how one slice of them after another reaches the device.
 
-An optimizer writes one loop, `for views in store.stream(homes)`, and changes the views; on the device they are the states
-themselves, from the host they are copies that go back when the loop moves on.
+An optimizer writes one loop, `for views in store.stream(homes)`, and changes the views; on the device they are the
+states themselves, from the host they are copies that go back when the loop moves on.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class HostStore:
         self._cuda = device.type == "cuda"
         self._slots: list[Views] = [{} for _ in range(SLOTS)]
         self._left: list[torch.cuda.Event | None] = [None] * SLOTS
-        self._inward = torch.cuda.Stream(device) if self._cuda else None
-        self._outward = torch.cuda.Stream(device) if self._cuda else None
+        self._inward = torch.cuda.Stream(device) if self._cuda else None  # type: ignore[no-untyped-call]
+        self._outward = torch.cuda.Stream(device) if self._cuda else None  # type: ignore[no-untyped-call]
 
     def zeros(self, elements: int, dtype: torch.dtype) -> torch.Tensor:
         return torch.zeros(elements, dtype=dtype, pin_memory=self._cuda)

@@ -1,4 +1,4 @@
-"""One compact AdamW step in plain torch, in place, with buffers that are reused: every device, and the Triton kernel's twin."""
+"""One compact AdamW step in plain torch, in place, with reused buffers: any device, and the Triton kernel's twin."""
 
 from __future__ import annotations
 
@@ -60,8 +60,9 @@ class Scratch:
 def update_slice(state: CompactSlice, words: torch.Tensor, size: StepSize, scratch: Scratch) -> None:
     """One step of `state`, rounded with `words` (whole blocks,) int32."""
     count = state.weight.numel()
-    first, root, *spare = scratch.floats(words.numel())
+    first, root, *three = scratch.floats(words.numel())
     bits = scratch.integers(words.numel())
+    spare = (three[0], three[1], three[2], bits)
     grad = state.grad if state.grad.dtype == torch.float32 else spare[0][:count].copy_(state.grad)
     decode_first(state.first, state.first_scale, size.beta1, first, root)
     first[:count].add_(grad, alpha=(1.0 - size.beta1) * size.grad_scale)
@@ -77,5 +78,5 @@ def update_slice(state: CompactSlice, words: torch.Tensor, size: StepSize, scrat
     master.addcdiv_(first[:count], divisor[:count], value=-size.rate)
     if state.residual is not None:
         split_master(master, words[:count], state.weight, state.residual, bits[:count])
-    encode_first(first, words, state.first, state.first_scale, (*spare, bits))
-    encode_second(root, words, state.second, state.second_scale, (*spare, bits))
+    encode_first(first, words, state.first, state.first_scale, spare)
+    encode_second(root, words, state.second, state.second_scale, spare)

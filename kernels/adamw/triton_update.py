@@ -22,16 +22,15 @@ def available() -> bool:
     return find_spec("triton") is not None
 
 
-def update_slice(
-    state: CompactSlice, start: int, keys: tuple[int, int], size: StepSize, ptx: bool | None = None
-) -> None:
-    """One step of `state`, whose first element is element `start` of its parameter; keys as `random_words.step_keys`."""
+def update_slice(state: CompactSlice, start: int, keys: tuple[int, int], size: StepSize, ptx: bool = PTX) -> None:
+    """One step of `state`, which begins at element `start` of its parameter; keys as of `random_words.step_keys`."""
     from .triton_kernel import compact_adamw_kernel
 
     count = state.weight.numel()
-    options = constants(state, PTX if ptx is None else ptx)
+    options = constants(state, ptx)
     grid = (-(-blocks(count) // ROWS),)
-    compact_adamw_kernel[grid](*_pointers(state), count, start, *keys, *scalars(size), **options, num_warps=WARPS)
+    with torch.cuda.device_of(state.weight):  # Triton launches on the current device
+        compact_adamw_kernel[grid](*_pointers(state), count, start, *keys, *scalars(size), **options, num_warps=WARPS)
 
 
 def scalars(size: StepSize) -> tuple[float, ...]:

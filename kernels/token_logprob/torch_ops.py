@@ -33,7 +33,7 @@ class TorchOps:
 
     def add_outer_(self, total: torch.Tensor, gradient: torch.Tensor, hidden: torch.Tensor) -> None:
         if gradient.is_cuda and gradient.dtype != torch.float32:
-            total.add_(torch.mm(gradient.T, hidden, out_dtype=torch.float32))
+            torch.addmm(total, gradient.T, hidden, out_dtype=torch.float32, out=total)
         else:
             total.addmm_(gradient.T.float(), hidden.float())
 

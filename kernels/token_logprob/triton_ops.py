@@ -23,15 +23,13 @@ SEGMENT = 32768
 """Columns of a row that one program takes."""
 CACHE_BYTES = 24 * 2**20
 """How much of a chunk the PTX form asks the second-level cache to keep; half of an H100's or H200's 50 MB."""
-ALIGNMENT = 16
-"""Elements; Triton issues 16-byte loads where it sees that the stride of rows is a multiple of this."""
 
 
 class TritonOps:
     """On CUDA, or interpreted. A row's result does not depend on the other rows of the chunk.
 
     `ptx`: 16-byte loads and stores with cache hints in inline PTX instead of Triton's own. Off by default: its gain has
-    not been measured on a GPU. It needs rows that begin on 16 bytes (`aligned_logits`); others go without.
+    not been measured on a GPU. It needs rows that begin on 16 bytes; others go without.
     """
 
     def __init__(self, *, ptx: bool = False) -> None:
@@ -98,12 +96,6 @@ class TritonOps:
     def _keep(self, logits: torch.Tensor) -> float:
         """The fraction of the chunk that the cache is asked to keep."""
         return min(1.0, CACHE_BYTES / max(1, logits.numel() * logits.element_size()))
-
-
-def aligned_logits(rows: int, columns: int, like: torch.Tensor) -> torch.Tensor:
-    """An uninitialised (rows, columns) buffer whose rows begin on 16 bytes, whatever `columns` is: `torch.mm` can write
-    into it. On a vocabulary of an odd size every access is narrow without."""
-    return like.new_empty((rows, triton.cdiv(columns, ALIGNMENT) * ALIGNMENT))[:, :columns]
 
 
 def _checked(logits: torch.Tensor) -> tuple[int, int]:

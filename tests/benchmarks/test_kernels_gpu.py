@@ -14,6 +14,7 @@ import torch
 
 from benchmarks import kernels_gpu
 from benchmarks.kernels_gpu import PEAKED_RANGE, Sizes, make_chunk, parse, spread, table
+from grpo.kernels.token_logprob.torch_ops import TorchOps
 
 ROOT = Path(__file__).resolve().parents[2]
 TRIAL = """
@@ -84,6 +85,32 @@ def test_peaked_rows_are_as_certain_as_they_say() -> None:
 
 def test_spread_by_hand() -> None:
     assert spread([4.0, 1.0, 3.0, 2.0]) == {"seconds": 2.5, "quartile_low": 2.0, "quartile_high": 4.0}
+
+
+def test_exact_gradient_by_autograd() -> None:
+    chunk = make_chunk("random", 3, 40, torch.Generator().manual_seed(1))
+    logits = chunk.logits.double().requires_grad_()
+    log_share = torch.log_softmax(logits, 1)
+    entropy = torch.distributions.Categorical(logits=logits).entropy()
+    assert chunk.upstream.entropy is not None
+    chosen = log_share.gather(1, chunk.rows.targets.unsqueeze(1)).squeeze(1)
+    (chosen * chunk.upstream.logprob + entropy * chunk.upstream.entropy).sum().backward()
+    assert logits.grad is not None
+    assert (kernels_gpu.exact_gradient(chunk) - logits.grad).abs().max() < 1e-12
+
+
+def test_a_wrong_kernel_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate refuses a gradient whose sign is wrong in one of the forms."""
+
+    class Wrong(TorchOps):
+        def gradient_(self, logits: torch.Tensor, *rest: Any) -> None:
+            super().gradient_(logits, *rest)
+            logits.neg_()
+
+    for forms in ({"triton": TorchOps(), "ptx": Wrong()}, {"triton": Wrong(), "ptx": Wrong()}):
+        monkeypatch.setattr(kernels_gpu, "implementations", lambda forms=forms: forms)
+        with pytest.raises(RuntimeError, match=r"PTX and its twin|errors of the gradient"):
+            kernels_gpu.gate(Sizes(columns=50), torch.Generator().manual_seed(0))
 
 
 @pytest.mark.gpu

@@ -25,6 +25,8 @@ INVALID = {
     "optimizer.eps": (0.0,),
     "optimizer.warmup_steps": (-1,),
     "optimizer.schedule": ("cosin",),
+    "optimizer.name": ("adam", "compact"),
+    "optimizer.states": ("cpu",),
     "optimizer.max_tokens_per_micro_batch": (0,),
     "rollout.engine": ("vlm", ""),
     "rollout.top_p": (0.0, 1.1),
@@ -48,6 +50,9 @@ INVALID = {
     "model.attention": ("flash",),
     "model.activations": ("offlaod", ""),
     "model.revision": ("main",),
+    "model.lora.rank": (-1,),
+    "model.lora.alpha": (0.0, -8.0),
+    "model.lora.targets": (["q_proj"],),
     "model.scratch.hidden_size": (127, 0),
     "model.scratch.attention_heads": (3,),
     "model.scratch.key_value_heads": (3,),
@@ -113,6 +118,22 @@ def test_an_inherited_problem_is_told_once() -> None:
     with pytest.raises(ConfigError) as caught:
         check(with_value("rollout.top_k", -1))
     assert str(caught.value).count("top_k") == 1
+
+
+def test_adapters_need_peft(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = with_value("model.lora.rank", 8)
+    monkeypatch.setattr(check_slices, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"model.lora.rank=8: needs peft.*pip install 'grpo-trainer\[lora\]'"):
+        check(config)
+    check(DEFAULT)
+
+
+@pytest.mark.parametrize("target", ["", ".q_proj", "layers.*.q_proj", "q_proj$"])
+def test_targets_are_ends_of_names_not_patterns(target: str) -> None:
+    config = with_value("model.lora.rank", 8)
+    config.model.lora.targets = ["v_proj", target]
+    with pytest.raises(ConfigError, match=r"valid is the end of a layer's name, such as q_proj or mlp.up_proj"):
+        check(config)
 
 
 def test_bfloat16_needs_a_gpu_for_vllm(monkeypatch: pytest.MonkeyPatch) -> None:

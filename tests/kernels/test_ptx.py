@@ -120,7 +120,7 @@ def test_the_ptx_form_is_shorter() -> None:
 
 
 def test_narrow_where_rows_are_not_aligned() -> None:
-    """Why `aligned_logits` exists: all loads are of 2 bytes, and sums go between threads in every turn."""
+    """Why the buffer of logits pads its rows: all loads are of 2 bytes, and sums go between threads in every turn."""
     for kernel in (statistics, gradient):
         assert kernel("bf16", TILES, stride="i64").count(WIDE_LOAD) == 0
 

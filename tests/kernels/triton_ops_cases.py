@@ -13,7 +13,7 @@ import torch
 from grpo.kernels.token_logprob import triton_ops
 from grpo.kernels.token_logprob.ops import RowOps, Rows, RowStatistics, Upstream
 from grpo.kernels.token_logprob.torch_ops import TorchOps
-from grpo.kernels.token_logprob.triton_ops import TritonOps, aligned_logits
+from grpo.kernels.token_logprob.triton_ops import TritonOps
 
 from .ptx_samples import copy_words, pack_pairs, widen
 
@@ -78,7 +78,9 @@ def case(
     chosen = logits.float().gather(1, targets.unsqueeze(1)).squeeze(1)
     floor = torch.minimum(logits.float().median(dim=1).values, chosen) if cut else None
     coefficients = torch.randn(2, shape[0], generator=generator)
-    buffer = aligned_logits(*shape, like=torch.empty(0, dtype=dtype, device=DEVICE))
+    # Rows that begin on 16 bytes, whatever the number of columns.
+    padded = -(-shape[1] // 16) * 16
+    buffer = torch.empty(shape[0], padded, dtype=dtype, device=DEVICE)[:, : shape[1]]
     return Case(
         logits=buffer.copy_(logits),
         rows=Rows(targets=targets.to(DEVICE), scale=1 / 0.7, floor=None if floor is None else floor.to(DEVICE)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from grpo.config.estimate import adapter_parameters
 from grpo.config.slices import LoraConfig, ModelConfig, ScratchConfig
 from grpo.model.load import LoadedModel, load_model
 from grpo.model.lora import Adapters
@@ -205,16 +207,25 @@ def test_folders_load_with_transformers_and_with_peft(tied: bool, tmp_path: Path
     assert names == set(load_file(tmp_path / "base" / "model.safetensors"))
 
 
-def test_recomputed_activations_reach_the_adapters(tmp_path: Path) -> None:
+@pytest.mark.parametrize("targets", [[], ["q_proj", "mlp.up_proj"], ["k_proj", "o_proj"]])
+def test_the_estimate_counts_what_is_trained(targets: list[str], tmp_path: Path) -> None:
+    shape = ScratchConfig(hidden_size=32, layers=2, attention_heads=4, key_value_heads=2, intermediate_size=48)
+    config = ModelConfig(scratch=shape, lora=LoraConfig(rank=3, targets=targets))
+    write_scratch_model(shape, [], 0, tmp_path)
+    model = load_model(tmp_path, config).with_adapters(config.lora, 1, "base").model
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    assert adapter_parameters(config) == adapter_parameters(replace(config, name=str(tmp_path))) == trained
+
+
+def test_every_way_of_keeping_activations_reaches_the_adapters(tmp_path: Path) -> None:
     shape = ScratchConfig(hidden_size=32, layers=2, attention_heads=2, key_value_heads=1, intermediate_size=64)
     write_scratch_model(shape, [], 0, tmp_path)
     gradients = []
-    for activations in ("keep", "recompute", "offload"):
-        loaded: LoadedModel = load_model(tmp_path, ModelConfig(activations=activations))
+    for mode in ("keep", "recompute", "offload"):
+        loaded: LoadedModel = load_model(tmp_path, ModelConfig(activations=mode))
         loaded = loaded.with_adapters(LoraConfig(rank=4), 1, "base")
-        loaded.model.train()
-        packed(Policy(loaded.model, loaded.adapters), 1.0, LIMITS).sum().backward()
+        packed(Policy(loaded.model.eval(), loaded.adapters), 1.0, LIMITS).sum().backward()
         gradients.append([p.grad for p in loaded.model.parameters() if p.requires_grad])
-    assert any(gradient.abs().max() > 0 for gradient in gradients[0])
-    for one, *others in zip(*gradients, strict=True):
-        assert all(torch.equal(one, other) for other in others)
+    assert all(any(gradient.abs().max() > 0 for gradient in found) for found in gradients)
+    for found in gradients[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(found, gradients[0], strict=True))
