@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from benchmarks.gate import TOLERANCES, Verdict, judge
+from benchmarks.gate import HEAD_TOLERANCES, Verdict, judge
 from benchmarks.head.problem import HeadOutput, HeadProblem, HeadShape, make_problem
 from benchmarks.head.rivals import RIVALS, BareProducts, Rival
 from benchmarks.memory import Peak, in_child
@@ -91,7 +91,7 @@ def gate_row(rival: Rival, problem: HeadProblem, reference: HeadOutput, scale: f
     except (RuntimeError, ValueError, TypeError, ImportError, AssertionError, AttributeError) as error:
         return row | {"status": "error", "reason": f"{type(error).__name__}: {str(error)[:300]}"}
     verdict = judge_output(held.pop(), reference, scale)
-    reason = verdict.failure(TOLERANCES[dtype])
+    reason = verdict.failure(HEAD_TOLERANCES[dtype])
     return row | {"status": "failed" if reason else "passed", "reason": reason, "gate": verdict.record()}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from benchmarks.gate import TOLERANCES, judge
+from benchmarks.gate import UPDATE_TOLERANCES, judge
 from benchmarks.memory import ON_DEVICE, in_child
 from benchmarks.timing import interleaved, summary
 from benchmarks.update.processes import Setting, Worker, request_for
@@ -147,7 +147,7 @@ def gate(step: dict[str, Any], found: Path, expected: Path, reference: dict[str,
     """Status, reason and figures of the first step against float64."""
     pairs = (step["loss"], reference["loss"])
     verdict = judge(pairs, reference["mean_token_loss"], _paired(found, expected))
-    reason = verdict.failure(TOLERANCES[dtype])
+    reason = verdict.failure(UPDATE_TOLERANCES[dtype])
     told = abs(step["gradient_norm"] - verdict.gradient_norm) / verdict.gradient_norm
     if reason is None and not told <= 1e-2:
         reason = f"says its gradient norm is {step['gradient_norm']:.6g}, but it is {verdict.gradient_norm:.6g}"
