@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.optimizer_tables import optimizer_table, quality_table
 from benchmarks.record import RESULTS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 MISSING = "*Not measured yet.*"
 MEBI = 2**20
+Table = Callable[[Mapping[str, Any]], Iterator[str]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -181,9 +183,21 @@ def gpu_table(record: Mapping[str, Any]) -> Iterator[str]:
             yield "\n".join((f"\n**{name}**\n", "```text", *section["lines"], "```"))
 
 
-TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], Iterator[str]]]] = {
+def with_source(make: Table) -> Table:
+    """The same table below the line that says where it was measured."""
+
+    def table(record: Mapping[str, Any]) -> Iterator[str]:
+        yield source(record)
+        yield from make(record)
+
+    return table
+
+
+TABLES: dict[str, tuple[str, Table]] = {
     "head": ("head", head_table),
     "update": ("update", update_table),
+    "optimizer": ("optimizer", with_source(optimizer_table)),
+    "quality": ("optimizer_quality", with_source(quality_table)),
     "gpu": ("gpu", gpu_table),
 }
 """Name of a marker → the kind of record it shows, and how."""
