@@ -24,8 +24,8 @@ def quality_table(record: Mapping[str, Any]) -> Iterator[str]:
     plan = record["plan"]
     if "embedded" in record:
         yield (
-            f"\n**GRPO on the embedded task** (three operands up to 5), {plan['rl_steps']} steps from one cold start per "
-            f"seed, {plan['seeds']} seeds, {plan['held_out']} held-out problems\n"
+            f"\n**GRPO on the embedded task** (three operands up to 5), {plan['rl_steps']} steps from one cold start "
+            f"per seed, {plan['seeds']} seeds, {plan['held_out']} held-out problems\n"
         )
         yield from _embedded_rows(record["embedded"])
     if "language" in record:
