@@ -160,9 +160,11 @@ INLINE void tile(float *total, int64_t stride, int rows, __mmask16 tail, const u
                  int64_t pairs, const int vectors) {
     __m512 sum[GROUP][3];
     for (int r = 0; r < GROUP; r++)
-        for (int j = 0; j < vectors; j++)
-            sum[r][j] = r < rows ? _mm512_maskz_loadu_ps(j + 1 == vectors ? tail : 0xffff, total + r * stride + 16 * j)
-                                 : _mm512_setzero_ps();
+        for (int j = 0; j < vectors; j++) {
+            const __mmask16 mask = r < rows ? (j + 1 == vectors ? tail : 0xffff) : 0;
+            sum[r][j] = _mm512_maskz_loadu_ps(mask, total + r * stride + 16 * j);
+            _mm_prefetch((const char *)(total + (r + GROUP) * stride + 16 * j), _MM_HINT_T0); /* the next tile's */
+        }
     for (int64_t k = 0; k < pairs; k++) {
         __m512bh column[3];
         for (int j = 0; j < vectors; j++) column[j] = (__m512bh)_mm512_load_si512(right + k * PANEL + 16 * j);
