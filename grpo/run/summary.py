@@ -32,11 +32,12 @@ class Summary:
             "eval": [],
             "eval_gain": [],
             "sync_logprob_diff_max": None,
+            "memory": {},
         }
 
     def restore(self, earlier: Mapping[str, Any]) -> None:
         """Take over what finished stages of a resumed run have written."""
-        for key in ("eval", "eval_gain", "stages", "sync_logprob_diff_max"):
+        for key in ("eval", "eval_gain", "memory", "stages", "sync_logprob_diff_max"):
             self.content[key] = earlier.get(key, self.content[key])
 
     def engine(self, name: str, version: str) -> None:
@@ -69,6 +70,11 @@ class Summary:
             "amount": sum(stage["cost"] for stage in stages),
             "currency": self._cost.currency,
         }
+
+    def measured_memory(self, base: int) -> None:
+        """Bytes in use before the first stage, and the highest peak of the stages so far."""
+        peaks = [stage["peak_memory_bytes"] for stage in self.content["stages"].values()]
+        self.content["memory"] |= {"base_bytes": base, "peak_bytes": max(peaks, default=base)}
 
     def write(self, status: str, error: str | None = None) -> None:
         """`running`, `finished`, `interrupted` or `failed`."""
