@@ -22,6 +22,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
+from benchmarks.timing import seconds_of
 from grpo.update.attention import IMPLEMENTATIONS, body_hidden
 from grpo.update.experience import Branch, Tree
 from grpo.update.packing import PackingLimits, pack
@@ -151,40 +152,36 @@ def gradient(model: PreTrainedModel, action: Callable[[], None]) -> torch.Tensor
     return torch.cat([tensor.float().flatten() for tensor in found])
 
 
-def compare(name: str, dtype: str, repeats: int) -> dict[str, Any]:
+def compare(name: str, dtype: str, repeats: int, layers: int | None) -> dict[str, Any]:
     """Seconds of each path, and how far its gradient is from the first padded one, relative to that one's norm."""
     case = CASES[name]
-    model, trees = body(case.shape, getattr(torch, dtype)), made_up(case)
+    shape = (case.shape[0], layers or case.shape[1], *case.shape[2:])
+    model, trees = body(shape, getattr(torch, dtype)), made_up(case)
     actions = {key: partial(path, model, trees) for key, path in paths(case)}
     wanted = gradient(model, actions[f"padded_{case.padded_rows[0]}"])
     errors = {key: float((gradient(model, act) - wanted).norm() / wanted.norm()) for key, act in actions.items()}
     seconds: dict[str, list[float]] = {key: [] for key in actions}
+    work: dict[str, list[float]] = {key: [] for key in actions}
     for _ in range(repeats):
         for key, act in actions.items():
             model.zero_grad()
+            busy = time.process_time()
             seconds[key].append(seconds_of(act))
+            work[key].append(time.process_time() - busy)
     medians = {key: round(statistics.median(times), 4) for key, times in seconds.items()}
     best = {kind: min((value, key) for key, value in medians.items() if key.startswith(kind))
             for kind in ("shared_prompt", "padded")}  # fmt: skip
     return {
         "case": name,
         "dtype": dtype,
+        "shape": shape,
         "seconds": medians,
         "least_seconds": {key: round(min(times), 4) for key, times in seconds.items()},
+        "cpu_seconds": {key: round(statistics.median(times), 4) for key, times in work.items()},
         "gradient_error": {key: float(f"{error:.2e}") for key, error in errors.items()},
         "best": {kind: key for kind, (_, key) in best.items()},
         "shared_prompt_over_padded": round(best["shared_prompt"][0] / best["padded"][0], 3),
     }
-
-
-def seconds_of(action: Callable[[], None]) -> float:
-    """Wall time, with the device's queue empty before and after."""
-    wait: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
-    wait()
-    started = time.perf_counter()
-    action()
-    wait()
-    return time.perf_counter() - started
 
 
 def main(arguments: list[str]) -> None:
@@ -192,12 +189,15 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--dtypes", default="float32,bfloat16")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--layers", type=int, help="instead of each case's own; the ratio hardly depends on it")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
-    rows = [
-        compare(case, dtype, chosen.repeats) for case in chosen.cases.split(",") for dtype in chosen.dtypes.split(",")
-    ]
+    rows = []
+    for case in chosen.cases.split(","):
+        for dtype in chosen.dtypes.split(","):
+            rows.append(compare(case, dtype, chosen.repeats, chosen.layers))
+            print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
     print(
         json.dumps({"device": device, "threads": chosen.threads, "torch": torch.__version__, "results": rows}, indent=1)

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 from benchmarks.verifier_pool import pool_costs
 from grpo.rewards.math import clear_caches, close, start, verify_batch
-from grpo.run.summary import git_commit
+from grpo.run.commit import git_commit
 
 Pairs = Sequence[tuple[str, str]]
 """Gold and text."""

@@ -18,6 +18,8 @@ from typing import Literal
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from grpo.kernels.native import processor_flags, what_is_missing
+
 Level = Literal["ok", "note", "problem"]
 
 PACKAGES = ("torch", "transformers", "tokenizers", "hydra-core", "omegaconf", "datasets", "safetensors", "numpy")
@@ -159,7 +161,7 @@ def listed_gpus() -> list[str]:
 
 def machine_findings() -> Iterator[Finding]:
     """Cores, instruction sets, memory and disk."""
-    flags = cpu_flags()
+    flags = processor_flags()
     present = ", ".join(flag for flag in CPU_FLAGS if flag in flags) or "none of " + ", ".join(CPU_FLAGS)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     cores = len(os.sched_getaffinity(0))
@@ -174,18 +176,17 @@ def machine_findings() -> Iterator[Finding]:
             yield Finding(level, "free in " + ("this folder" if least == LEAST_DISK else str(place)), gib(free) + short)
 
 
-def cpu_flags() -> set[str]:
-    """Instruction sets of the first core; empty where the system does not tell."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return set()
-    line = next((line for line in text.splitlines() if line.startswith("flags")), "")
-    return set(line.partition(":")[2].split())
-
-
 def gib(size: int) -> str:
     return f"{size / 2**30:.1f} GiB"
+
+
+def native_findings() -> Iterator[Finding]:
+    """Whether the update on a CPU can use its compiled kernels."""
+    missing = what_is_missing("avx512_bf16")
+    if missing is None:
+        yield Finding("ok", "output head on CPU", "compiled kernels")
+    else:
+        yield Finding("note", "output head on CPU", f"plain torch, which is slower: {missing}")
 
 
 def sandbox_findings() -> Iterator[Finding]:
@@ -227,6 +228,7 @@ def examine() -> list[Finding]:
         lambda: kernels_findings(versions),
         device_findings,
         machine_findings,
+        native_findings,
         sandbox_findings,
         lambda: wandb_findings(versions, os.environ),
     ]

@@ -34,11 +34,11 @@ def processor_flags() -> frozenset[str]:
 
 def load_native(source: Path, needs: str) -> ctypes.CDLL:
     """The library compiled from `source`, on a processor with the feature `needs`. Raises NativeError."""
-    if needs not in processor_flags():
-        raise NativeError(f"the processor has no {needs}")
-    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc")
-    if not compiler:
-        raise NativeError("no C compiler was found (gcc, cc or $CC)")
+    missing = what_is_missing(needs)
+    if missing is not None:
+        raise NativeError(missing)
+    compiler = find_compiler()
+    assert compiler is not None
     target = cache_folder() / f"{source.stem}_{_digest(source, compiler)}.so"
     if not target.exists():
         _compile(source, compiler, target)
@@ -46,6 +46,18 @@ def load_native(source: Path, needs: str) -> ctypes.CDLL:
         return ctypes.CDLL(str(target))
     except OSError as error:
         raise NativeError(f"{target} does not load: {error}") from error
+
+
+def what_is_missing(needs: str) -> str | None:
+    """Why nothing can be compiled for this processor, or None."""
+    if needs not in processor_flags():
+        return f"the processor has no {needs}"
+    return None if find_compiler() else "no C compiler was found (gcc, cc or $CC)"
+
+
+def find_compiler() -> str | None:
+    """`$CC`, else gcc, else cc."""
+    return os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc")
 
 
 def cache_folder() -> Path:
@@ -62,7 +74,10 @@ def cache_folder() -> Path:
 
 
 def _digest(source: Path, compiler: str) -> str:
-    version = subprocess.run([compiler, "--version"], capture_output=True, timeout=COMPILE_SECONDS).stdout
+    try:
+        version = subprocess.run([compiler, "--version"], capture_output=True, timeout=COMPILE_SECONDS).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NativeError(f"{compiler} could not be run: {error}") from error
     facts = (source.read_bytes(), version, repr((FLAGS, LIBRARIES, sorted(processor_flags()))).encode())
     return hashlib.sha256(b"\0".join(facts)).hexdigest()[:16]
 

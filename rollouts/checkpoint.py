@@ -33,9 +33,11 @@ class Checkpoint:
             raise ValueError(f"{folder} is no model folder: config.json is missing")
         return cls(_shapes(folder), _eos_token_ids(folder, config), int(config["vocab_size"]))
 
-    def checked(self, named_tensors: Iterable[tuple[str, torch.Tensor]]) -> Iterator[tuple[str, torch.Tensor]]:
+    def checked(
+        self, named_tensors: Iterable[tuple[str, torch.Tensor]], *, partial: bool = False
+    ) -> Iterator[tuple[str, torch.Tensor]]:
         """The same pairs; EngineError at an unknown name or wrong shape, and at the end when some are missing."""
-        missing = set(self.shapes)
+        given: set[str] = set()
         for name, tensor in named_tensors:
             if name not in self.shapes:
                 if name == HEAD:
@@ -45,11 +47,24 @@ class Checkpoint:
                 raise EngineError(
                     f"weight update: {name!r} has shape {tuple(tensor.shape)}, the checkpoint {self.shapes[name]}"
                 )
-            missing.discard(name)
+            given.add(name)
             yield name, tensor
+        needed = self.beside(given) if partial else set(self.shapes)
+        missing = sorted(needed - given)
         if missing:
-            some = ", ".join(sorted(missing)[:5])
-            raise EngineError(f"weight update: {len(missing)} of {len(self.shapes)} tensors are missing: {some}")
+            some = ", ".join(missing[:5])
+            block = ", which a partial update needs: linear layers of a block come together" if partial else ""
+            raise EngineError(f"weight update: {len(missing)} of {len(needed)} tensors are missing: {some}{block}")
+
+    def beside(self, names: Iterable[str]) -> set[str]:
+        """Weights and biases of every linear layer in the blocks (parent modules) of the linear layers in `names`."""
+        linear = {_parent(name) for name, shape in self.shapes.items() if len(shape) == 2}
+        blocks = {_parent(_parent(name)) for name in names if _parent(name) in linear}
+        return {name for name in self.shapes if _parent(name) in linear and _parent(_parent(name)) in blocks}
+
+
+def _parent(name: str) -> str:
+    return name.rpartition(".")[0]
 
 
 def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:

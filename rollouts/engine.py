@@ -84,8 +84,13 @@ class RolloutEngine(Protocol):
         """Log-probs (nats, temperature 1) of tokens 1..T-1 of each sequence given what precedes them: the probe."""
         ...
 
-    def update_weights(self, named_tensors: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
+    def update_weights(
+        self, named_tensors: Iterable[tuple[str, torch.Tensor]], version: int, *, partial: bool = False
+    ) -> None:
         """Take the full set of weights, named as in the Hugging Face checkpoint; drops every cached prefix.
+
+        With `partial` the weights that are not given stay as they are. Linear layers then come with all others of
+        their block (parent module), because engines fuse layers of a block into one matrix.
 
         The tensors are copied. EngineError names what is missing, unknown or of the wrong shape; after it the
         engine holds a mixture and refuses further work.

@@ -75,11 +75,13 @@ class TransformersEngine:
                 scores += score(self._model, sequences[first : first + at_once])
         return scores
 
-    def update_weights(self, named_tensors: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
+    def update_weights(
+        self, named_tensors: Iterable[tuple[str, torch.Tensor]], version: int, *, partial: bool = False
+    ) -> None:
         self._usable()
         self._version = None
         with self._deadline("weight update") as deadline, torch.inference_mode():
-            for name, tensor in self.checkpoint.checked(named_tensors):
+            for name, tensor in self.checkpoint.checked(named_tensors, partial=partial):
                 deadline.check()
                 self._parameters[name].copy_(tensor)
         self._version = version

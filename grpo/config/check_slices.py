@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from grpo.config.errors import nearest
 from grpo.config.limits import registered
 from grpo.config.schema import ReinforceConfig
-from grpo.config.slices import DataConfig, ModelConfig, RewardConfig, RolloutConfig, ScratchConfig
+from grpo.config.slices import DataConfig, LoraConfig, ModelConfig, RewardConfig, RolloutConfig, ScratchConfig
 
 
 def model_problems(model: ModelConfig) -> Iterator[str]:
     """Shapes that do not fit together, a local folder that is not there, and attention that cannot train here."""
+    yield from lora_problems(model.lora)
     if model.attention == "flex" and not has_gpu():
         yield (
             "model.attention=flex without a GPU: torch has no backward pass for it on a CPU; valid are shared_prompt, "
@@ -30,6 +32,20 @@ def model_problems(model: ModelConfig) -> Iterator[str]:
             yield f"model.name={model.name}: the folder has no config.json; valid is a Hugging Face model folder"
     elif not looks_like_hub_id(model.name):
         yield f"model.name={model.name}: no such folder; valid are scratch, a local folder or a hub id as owner/name"
+
+
+def lora_problems(lora: LoraConfig) -> Iterator[str]:
+    """Adapters without the library that makes them, and targets without adapters."""
+    if lora.rank > 0 and find_spec("peft") is None:
+        yield (
+            f"model.lora.rank={lora.rank}: needs peft, which is not installed: pip install 'grpo-trainer[lora]'; "
+            "valid without it is 0"
+        )
+    if lora.rank == 0 and lora.targets:
+        yield f"model.lora.targets={lora.targets}: has no effect with model.lora.rank=0; valid is []"
+    for target in lora.targets:
+        if not target or target.startswith(".") or any(c in target for c in "*^$\\"):
+            yield f"model.lora.targets: {target!r}: valid is the end of a layer's name, such as q_proj or mlp.up_proj"
 
 
 def scratch_problems(shape: ScratchConfig) -> Iterator[str]:

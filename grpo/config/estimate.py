@@ -9,9 +9,10 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from grpo.config.check_slices import has_gpu
 from grpo.config.schema import EvaluateConfig, ReinforceConfig, RunConfig, SFTConfig
 from grpo.config.slices import ModelConfig, OptimizerConfig, ScratchConfig
 
@@ -44,7 +45,7 @@ class Memory:
     moments: int
     """AdamW's two, in the precision of the weights."""
     reference: int
-    """The second model of the KL term, 0 without one."""
+    """The start weights that the KL term keeps; 0 without one, with adapters, and on a GPU, where the host has them."""
     activations: int
     logits: int
     """The logits alive at once."""
@@ -173,6 +174,31 @@ def described_parameters(described: dict[str, object]) -> int | None:
     return embeddings + layers * layer + hidden
 
 
+def adapter_parameters(model: ModelConfig) -> int:
+    """Parameters of the adapters, (in + out) · rank for each target; hub models without a local folder count as none.
+
+    Without adapters 0.
+    """
+    described = Path(model.name).expanduser() / "config.json"
+    if model.name == "scratch":
+        found = {"hidden_size": model.scratch.hidden_size, "intermediate_size": model.scratch.intermediate_size}
+        found |= {"num_hidden_layers": model.scratch.layers, "num_attention_heads": model.scratch.attention_heads}
+        found |= {"num_key_value_heads": model.scratch.key_value_heads}
+    elif described.is_file():
+        found = json.loads(described.read_text(encoding="utf-8"))
+    else:
+        return 0
+    if described_parameters({"vocab_size": 0, **found}) is None:
+        return 0
+    hidden, inner, heads = found["hidden_size"], found["intermediate_size"], found["num_attention_heads"]
+    head = found.get("head_dim") or hidden // heads
+    keys = (found.get("num_key_value_heads") or heads) * head
+    widths = {"q_proj": hidden + heads * head, "k_proj": hidden + keys, "v_proj": hidden + keys}
+    widths |= {"o_proj": heads * head + hidden, **dict.fromkeys(("gate_proj", "up_proj", "down_proj"), hidden + inner)}
+    targets = {target.rpartition(".")[2] for target in model.lora.targets} or set(widths)
+    return model.lora.rank * found["num_hidden_layers"] * sum(widths.get(target, 0) for target in targets)
+
+
 def memory_of(config: RunConfig) -> Memory | None:
     """Peak of an update on one device, or None when the model's size is unknown.
 
@@ -184,19 +210,31 @@ def memory_of(config: RunConfig) -> Memory | None:
         return None
     bytes_each = BYTES[config.model.dtype]
     weights = parameters * bytes_each
+    lora = config.model.lora.rank > 0
+    adapters = adapter_parameters(config.model)
+    trained = adapters if lora else parameters
+    trained_in = replace(config.model, dtype="float32") if lora else config.model  # adapters whatever the base
     stages = [config.stages[name] for name in config.pipeline]
     learning = [stage for stage in stages if isinstance(stage, (SFTConfig, ReinforceConfig))]
     engines = {stage.rollout.engine for stage in stages if isinstance(stage, (ReinforceConfig, EvaluateConfig))}
     reference = any(isinstance(stage, ReinforceConfig) and stage.algorithm.kl_coef > 0 for stage in stages)
     return Memory(
-        weights=weights,
-        gradients=weights if learning else 0,
-        moments=2 * weights if learning else 0,
-        reference=weights if reference else 0,
+        weights=weights + adapters * BYTES["float32"],
+        gradients=trained * BYTES[trained_in.dtype] if learning else 0,
+        moments=max((states_of(trained, trained_in, stage.optimizer) for stage in learning), default=0),
+        reference=weights if reference and not lora and not has_gpu() else 0,
         activations=max((activations_of(config.model, stage.optimizer) for stage in learning), default=0),
         logits=max((logits_of(config.model, stage.optimizer) for stage in learning), default=0),
         engine=weights if engines - {"scripted"} else 0,
     )
+
+
+def states_of(parameters: int, model: ModelConfig, optimizer: OptimizerConfig) -> int:
+    """Bytes of optimizer states, wherever they live: two moments in the weights' dtype, or two of a byte, two float32
+    scales for 256 elements, and a residual of a byte under bfloat16."""
+    if optimizer.name != "compact_adamw":
+        return 2 * parameters * BYTES[model.dtype]
+    return parameters * (2 + (model.dtype == "bfloat16")) + parameters // 32
 
 
 def activations_of(model: ModelConfig, optimizer: OptimizerConfig) -> int:

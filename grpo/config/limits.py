@@ -16,6 +16,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "data.on_bad_row": ("fail", "skip"),
     "algorithm.dead_groups": ("count", "exclude"),
     "rollout.engine": ("vllm", "transformers", "scripted"),
+    "optimizer.name": ("adamw", "compact_adamw"),
+    "optimizer.states": ("device", "host"),
     "optimizer.schedule": ("constant", "linear", "cosine"),
 }
 """Dotted key of a top-level slice to its valid values; a stage's copy of the slice obeys the same."""
@@ -70,6 +72,7 @@ RANGES: dict[str, Range] = {
         (
             "seed",
             "threads",
+            "model.lora.rank",
             "algorithm.kl_coef",
             "rollout.temperature",
             "rollout.top_k",
@@ -91,6 +94,7 @@ RANGES: dict[str, Range] = {
             "optimizer.lr",
             "optimizer.eps",
             "optimizer.max_grad_norm",
+            "model.lora.alpha",
             "algorithm.importance_cap",
             "model.scratch.rope_theta",
         ),

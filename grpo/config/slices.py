@@ -36,6 +36,19 @@ class ScratchConfig:
 
 
 @dataclass
+class LoraConfig:
+    """Low-rank adapters, trained in the place of the weights by every stage that trains."""
+
+    rank: int = 0
+    """Rank of the adapters, which then are all that is trained, checkpointed and sent to the sampler; 0 trains every
+    weight. Needs peft."""
+    alpha: float = 32.0
+    """The adapters' product is scaled by alpha / rank, so that a learning rate serves all ranks."""
+    targets: List[str] = field(default_factory=list)
+    """Linear layers to adapt, by the end of their name (`q_proj`, `mlp.up_proj`); empty: all but the output head."""
+
+
+@dataclass
 class ModelConfig:
     """The policy every stage with `model_from: base` starts from."""
 
@@ -51,6 +64,7 @@ class ModelConfig:
     activations: str = "keep"
     """`keep` what the backward pass needs of every layer, `recompute` it from the layer's input (less memory, about a
     third more time), or `offload` that input to the host's memory too."""
+    lora: LoraConfig = field(default_factory=LoraConfig)
     scratch: ScratchConfig = field(default_factory=ScratchConfig)
 
 
@@ -149,7 +163,7 @@ class AlgorithmConfig:
     """Sampler/trainer mismatch is corrected by min(exp(old - sampler), this) on every token (truncated
     importance sampling)."""
     kl_coef: float = 0.0
-    """Weight of the k3 estimate of KL(policy || the stage's start model) in the loss; 0 loads no second model."""
+    """Weight of the k3 estimate of KL(policy || the stage's start model) in the loss; 0 keeps no reference."""
     dead_groups: str = "count"
     """Groups with equal rewards are never computed; `count`: they stay in the normaliser; `exclude`: they do not."""
 
@@ -187,6 +201,11 @@ class RolloutConfig:
 class OptimizerConfig:
     """AdamW, its schedule and the size of a micro-batch."""
 
+    name: str = "adamw"
+    """`adamw` (moments in the weights' precision: 8 bytes a float32 parameter, 4 a bfloat16 one, which loses small
+    steps) or `compact_adamw` (8-bit moments, and 24-bit master weights under bfloat16: 3 bytes a parameter)."""
+    states: str = "device"
+    """Where moments and residuals live: `device`, or `host` (pinned memory, streamed through the device each step)."""
     lr: float = 1e-6
     """Peak learning rate."""
     beta1: float = 0.9

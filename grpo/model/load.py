@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,10 +11,11 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
-from grpo.config.slices import ModelConfig
+from grpo.config.slices import LoraConfig, ModelConfig
 from grpo.data.prompts import PromptEncoder
 from grpo.model.activations import set_activations
-from grpo.run.model_folder import require_model_folder
+from grpo.model.lora import Adapters
+from grpo.run.model_folder import require_model_folder, save_model
 from grpo.update.attention import IMPLEMENTATIONS
 
 
@@ -24,6 +25,8 @@ class LoadedModel:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    adapters: Adapters | None = None
+    """What is trained of the model, when that is not all of it."""
 
     @property
     def end_token_ids(self) -> tuple[int, ...]:
@@ -39,6 +42,18 @@ class LoadedModel:
     def context(self) -> int:
         """Longest prompt plus completion, tokens."""
         return int(self.model.config.max_position_embeddings)
+
+    def with_adapters(self, config: LoraConfig, seed: int, base_name: str) -> LoadedModel:
+        """The same model with low-rank adapters in it; raises ValueError for targets it does not have."""
+        return replace(self, adapters=Adapters(self.model, config, seed=seed, base_name=base_name))
+
+    def save(self, folder: Path) -> None:
+        """Write `model/` below `folder`, adapters merged into it, and `adapter/` beside it when there are any."""
+        merged = None
+        if self.adapters is not None:
+            merged = {name: tensor.cpu() for name, tensor in self.adapters.merged_weights()}
+            self.adapters.save(folder / "adapter")
+        save_model(self.model, self.tokenizer, folder / "model", state_dict=merged)
 
 
 disable_progress_bar()  # they belong to a person waiting for a download, not between a run's log lines

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from grpo.kernels.adamw import StreamedAdamW
+
 
 @dataclass(frozen=True, slots=True)
 class PartState:
@@ -145,7 +147,14 @@ class OptimizerState:
             for name in group["parameters"]:
                 if name in state:
                     parameter = self._parameters[name]
-                    self._optimizer.state[parameter] = _placed(state[name], parameter, own)
+                    self._optimizer.state[parameter] = self._adopted(state[name], parameter, own)
+
+    def _adopted(
+        self, state: Mapping[str, Any], parameter: torch.nn.Parameter, group: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        if isinstance(self._optimizer, StreamedAdamW):
+            return self._optimizer.adopt(parameter, state)
+        return _placed(state, parameter, group)
 
     def _groups(self) -> list[dict[str, Any]]:
         names = {id(parameter): name for name, parameter in self._parameters.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from grpo.config.schema import RunConfig
 from grpo.run.atomic import write_json
+from grpo.run.commit import git_commit
 
 PACKAGES = ("torch", "transformers", "hydra-core", "omegaconf", "tokenizers", "datasets", "safetensors", "numpy")
 
@@ -89,23 +89,6 @@ def devices() -> int:
     import torch
 
     return max(1, torch.cuda.device_count())
-
-
-def git_commit() -> str | None:
-    """The commit of the checkout this package runs from, `-dirty` appended when files differ; None outside one."""
-    here = Path(__file__).resolve().parent
-    try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None
 
 
 def _versions() -> dict[str, str]:

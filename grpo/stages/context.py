@@ -14,6 +14,7 @@ from grpo.model.load import LoadedModel, load_model, local_folder
 from grpo.model.scratch import write_scratch_model
 from grpo.run.folder import RunFolder
 from grpo.run.interrupt import Interruption
+from grpo.run.random import derive_seed
 from grpo.run.summary import Summary
 from grpo.stages.engine_slot import EngineSlot
 from grpo.track.tracker import Tracker
@@ -67,9 +68,16 @@ class RunContext:
             return self._scratch_model()
         return local_folder(self.config.model.name, self.config.model.revision)
 
-    def load_model(self, model_from: str) -> LoadedModel:
-        """The model and tokenizer a stage starts from."""
-        return load_model(self.model_folder(model_from), self.config.model)
+    def load_model(self, model_from: str, trained_by: str | None = None) -> LoadedModel:
+        """The model and tokenizer a stage starts from; with adapters, where set, for the stage that trains it."""
+        folder = self.model_folder(model_from)
+        loaded = load_model(folder, self.config.model)
+        lora = self.config.model.lora
+        if trained_by is None or lora.rank == 0:
+            return loaded
+        hub = model_from == "base" and self.config.model.name != "scratch"
+        base_name = self.config.model.name if hub else str(folder.resolve())
+        return loaded.with_adapters(lora, derive_seed(self.config.seed, trained_by, "adapters"), base_name)
 
     def _scratch_model(self) -> Path:
         folder = self.folder.path / "base"

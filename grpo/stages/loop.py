@@ -38,7 +38,10 @@ class StepTrainer(Protocol):
 def training_state(policy: Policy, optimizer: Optimizer, cursor: ProblemCursor, totals: StageTotals) -> StateRegistry:
     """What the next step of any training stage depends on, and what it has used so far."""
     registry = StateRegistry()
-    registry.register("model", ModelState(policy.model))
+    if policy.adapters is None:
+        registry.register("model", ModelState(policy.model))
+    else:
+        registry.register("adapters", policy.adapters)  # the base never changes: it is loaded again
     registry.register("optimizer", OptimizerState(optimizer.adamw, policy.model.named_parameters()))
     registry.register("schedule", optimizer)
     registry.register("cursor", cursor)

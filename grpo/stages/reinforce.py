@@ -8,7 +8,7 @@ from grpo.config.schema import ReinforceConfig
 from grpo.config.slices import RolloutConfig
 from grpo.data.cursor import ProblemCursor
 from grpo.model.load import LoadedModel
-from grpo.run.model_folder import save_model
+from grpo.run.random import derive_seed
 from grpo.run.state import StateRegistry
 from grpo.stages.context import RunContext
 from grpo.stages.loop import train, training_state
@@ -21,19 +21,20 @@ from grpo.update.mismatch import mismatch_limit
 from grpo.update.optimizer import Optimizer
 from grpo.update.packing import PackingLimits
 from grpo.update.policy import Policy
+from grpo.update.reference import reference_policy
 from grpo.update.reinforce import PolicyUpdate, UpdateSettings, advantages_of
 
 
 def run_reinforce(name: str, stage: ReinforceConfig, context: RunContext, checkpoint: Path | None) -> StageTotals:
     """Train, save the model to the stage's folder, and say what it took."""
-    loaded = context.load_model(stage.model_from)
+    loaded = context.load_model(stage.model_from, trained_by=name)
     trainer = ReinforceTrainer(name, stage, context, loaded)
     try:
         train(trainer, name, stage.steps, context, checkpoint)
     finally:
         trainer.scorer.close()
     context.summary.saw_logprob_difference(trainer.sampler.largest_probe_difference)
-    save_model(loaded.model, loaded.tokenizer, context.folder.stage(name) / "model")
+    loaded.save(context.folder.stage(name))
     return trainer.totals
 
 
@@ -42,13 +43,20 @@ class ReinforceTrainer:
 
     def __init__(self, name: str, stage: ReinforceConfig, context: RunContext, loaded: LoadedModel) -> None:
         self.name, self.stage, self.context = name, stage, context
-        self.policy = Policy(loaded.model)
+        self.policy = Policy(loaded.model, loaded.adapters)
         self.encoder = loaded.encoder(stage.data.system_prompt, stage.rollout.max_tokens)
         problems = context.fitting(self.encoder, context.problems(stage, "train"), stage)
         self.cursor = ProblemCursor(problems, (context.config.seed, name))
-        self.optimizer = Optimizer(self.policy.model, stage.optimizer, stage.steps * stage.optimizer_steps_per_rollout)
+        self.optimizer = Optimizer(
+            self.policy.model,
+            stage.optimizer,
+            stage.steps * stage.optimizer_steps_per_rollout,
+            seed=derive_seed(context.config.seed, name, "rounding"),
+        )
         self.scorer = Scorer(stage.reward, self.encoder)
-        self.update = PolicyUpdate(self.policy, self.optimizer, self._update_settings(), self._reference())
+        # Made before a checkpoint is loaded: the reference is what the stage starts from.
+        reference = reference_policy(self.policy) if stage.algorithm.kl_coef > 0 else None
+        self.update = PolicyUpdate(self.policy, self.optimizer, self._update_settings(), reference)
         self.sampler = self._sampler(loaded)
         self.settings = sampling_settings(stage.rollout)
         self.totals = StageTotals()
@@ -110,13 +118,6 @@ class ReinforceTrainer:
             limits=PackingLimits(micro_batch=stage.optimizer.max_tokens_per_micro_batch),
             mismatch=mismatch_limit(self.context.config.model.dtype, stage.rollout.max_logprob_diff),
         )
-
-    def _reference(self) -> Policy | None:
-        """A frozen copy of the stage's start model, when the KL term needs one."""
-        if self.stage.algorithm.kl_coef == 0:
-            return None
-        model = self.context.load_model(self.stage.model_from).model
-        return Policy(model.eval().requires_grad_(False))
 
     def _sampler(self, loaded: LoadedModel) -> PolicySampler:
         engine = self.context.engine.get(self.context.model_folder(self.stage.model_from), loaded.context)

@@ -32,6 +32,7 @@ class PolicySampler:
         self.engine, self.policy, self.encoder = engine, policy, encoder
         self._mismatch, self._limits = mismatch, limits
         self.largest_probe_difference = 0.0
+        self._engine_has_base = False
 
     def sample(self, problems: Sequence[Problem], settings: SamplingSettings, *seed_keys: int | str) -> list[Group]:
         """One group per problem; each prompt's seed derives from `seed_keys` and the problem's id."""
@@ -44,10 +45,17 @@ class PolicySampler:
     def push_weights(self, version: int) -> float:
         """Give the engine the policy's weights and prove it: the probe's largest difference, nats.
 
+        The first time all of them, later only what training changes.
+
         Raises LogprobMismatchError when the engine's log-probs of fixed tokens are not the policy's.
         """
         self.engine.wake()
-        self.engine.update_weights(self.policy.named_weights(), version)
+        changed = self.policy.changed_weights() if self._engine_has_base else None
+        if changed is None:
+            self.engine.update_weights(self.policy.named_weights(), version)
+        else:
+            self.engine.update_weights(changed, version, partial=True)
+        self._engine_has_base = True
         return self._prove(version)
 
     def _prove(self, version: int) -> float:

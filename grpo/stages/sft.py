@@ -7,7 +7,7 @@ from pathlib import Path
 from grpo.config.schema import SFTConfig
 from grpo.data.cursor import ProblemCursor
 from grpo.data.prompts import PromptEncoder
-from grpo.run.model_folder import save_model
+from grpo.run.random import derive_seed
 from grpo.run.state import StateRegistry
 from grpo.stages.context import RunContext
 from grpo.stages.loop import train, training_state
@@ -22,15 +22,15 @@ from grpo.update.supervised import supervised_step
 
 def run_sft(name: str, stage: SFTConfig, context: RunContext, checkpoint: Path | None) -> StageTotals:
     """Train, save the model to the stage's folder, and say what it took."""
-    loaded = context.load_model(stage.model_from)
+    loaded = context.load_model(stage.model_from, trained_by=name)
     encoder = loaded.encoder(stage.data.system_prompt, max_tokens=1)
     problems = [p for p in context.problems(stage, "train") if p.demonstration is not None]
     if not problems:
         raise ValueError(f"stages.{name}: no row has a demonstration; set data.demonstration_column, or leave it out")
     problems = context.fitting(encoder, problems, stage, demonstrated=True)
-    trainer = SFTTrainer(name, stage, Policy(loaded.model), encoder, problems, context.config.seed)
+    trainer = SFTTrainer(name, stage, Policy(loaded.model, loaded.adapters), encoder, problems, context.config.seed)
     train(trainer, name, stage.steps, context, checkpoint)
-    save_model(loaded.model, loaded.tokenizer, context.folder.stage(name) / "model")
+    loaded.save(context.folder.stage(name))
     return trainer.totals
 
 
@@ -42,7 +42,7 @@ class SFTTrainer:
     ) -> None:
         self.stage, self.policy, self.encoder = stage, policy, encoder
         self.cursor = ProblemCursor(problems, (seed, name))
-        self.optimizer = Optimizer(policy.model, stage.optimizer, stage.steps)
+        self.optimizer = Optimizer(policy.model, stage.optimizer, stage.steps, seed=derive_seed(seed, name, "rounding"))
         self.limits = PackingLimits(micro_batch=stage.optimizer.max_tokens_per_micro_batch)
         self.totals = StageTotals()
 

@@ -24,22 +24,22 @@ class StepColumns:
     """(C,) int64: where the completion's tokens begin in a flat (S,) tensor."""
     sampler_logprob: torch.Tensor
     """(S,) float32 nats."""
+    reference_logprob: torch.Tensor | None = None
+    """(S,) float32 nats of the reference, where the loss has a KL term."""
 
     def flat_index(self, batch: PackedBatch) -> torch.Tensor:
         """(N,) int64: place of each of the batch's tokens in a flat (S,) tensor."""
         return self.start[batch.completion_index] + batch.token_offset
 
-    def facts(
-        self, batch: PackedBatch, old: torch.Tensor | None = None, reference: torch.Tensor | None = None
-    ) -> TokenFacts:
-        """What is known of the batch's tokens before the forward pass; `old` and `reference` are flat, (S,)."""
+    def facts(self, batch: PackedBatch, old: torch.Tensor | None = None) -> TokenFacts:
+        """What is known of the batch's tokens before the forward pass; `old` is flat, (S,)."""
         flat = self.flat_index(batch)
         return TokenFacts(
             advantage=self.advantage[batch.completion_index],
             length=self.length[batch.completion_index],
             sampler=self.sampler_logprob[flat],
             old=None if old is None else old[flat],
-            reference=None if reference is None else reference[flat],
+            reference=None if self.reference_logprob is None else self.reference_logprob[flat],
         )
 
 

@@ -10,8 +10,10 @@ from transformers import PreTrainedModel
 
 from grpo.kernels.embedding import embed
 from grpo.kernels.token_logprob import HeadLoss, HeadSettings, Objective, head_loss, token_logprob
+from grpo.model.lora import Adapters
 from grpo.types import PackedBatch
 from grpo.update.attention import body_hidden, require_supported
+from grpo.update.columns import columns_of
 from grpo.update.experience import Branch, Tree
 from grpo.update.packing import PackingLimits, pack
 
@@ -19,9 +21,12 @@ from grpo.update.packing import PackingLimits, pack
 class Policy:
     """The model being trained, or a frozen reference."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
-        """Raises ValueError for models whose head does more than one matrix product, or whose attention has limits."""
-        self.model = model
+    def __init__(self, model: PreTrainedModel, adapters: Adapters | None = None) -> None:
+        """`adapters` are those inside `model`.
+
+        Raises ValueError for models whose head does more than one matrix product, or whose attention has limits.
+        """
+        self.model, self.adapters = model, adapters
         head = model.get_output_embeddings()
         extras = [
             k for k in ("final_logit_softcapping", "logit_scale", "logits_scaling") if getattr(model.config, k, None)
@@ -48,6 +53,17 @@ class Policy:
         rows.backward(result.hidden_gradient)  # type: ignore[no-untyped-call]
         return result
 
+    @torch.no_grad()
+    def tree_logprobs(self, trees: Sequence[Tree], limits: PackingLimits, sampling: HeadSettings) -> torch.Tensor:
+        """(S,) float32, nats: log-probs of the completions' tokens, in the order of the trees."""
+        device = self.model.device
+        columns = columns_of(trees, device)
+        result = torch.empty(sum(tree.tokens for tree in trees), device=device)
+        for batch in pack(trees, limits):
+            moved = to_device(batch, device)
+            result[columns.flat_index(moved)] = self.token_logprobs(moved, sampling)[0]
+        return result
+
     @property
     def _head(self) -> torch.Tensor:
         weight: torch.Tensor = self.model.get_output_embeddings().weight
@@ -63,20 +79,23 @@ class Policy:
             )
             for ids in sequences
         ]
-        results = [torch.empty(len(ids) - 1) for ids in sequences]
-        for batch in pack(trees, limits):
-            batch = to_device(batch, self.model.device)
-            logprob, _ = self.token_logprobs(batch, HeadSettings())
-            scatter(logprob, batch, results)
-        return results
+        flat = self.tree_logprobs(trees, limits, HeadSettings()).cpu()
+        return list(torch.split(flat, [len(ids) - 1 for ids in sequences]))
 
     def named_weights(self) -> Iterable[tuple[str, torch.Tensor]]:
         """Every weight once, named as in the checkpoint; a tied head is left out, as in the checkpoint."""
+        if self.adapters is not None:
+            yield from self.adapters.merged_weights()
+            return
         seen: set[int] = set()
         for name, tensor in self.model.named_parameters():
             if tensor.data_ptr() not in seen:
                 seen.add(tensor.data_ptr())
                 yield name, tensor.detach()
+
+    def changed_weights(self) -> Iterable[tuple[str, torch.Tensor]] | None:
+        """Of `named_weights` what training changes, merged; None when that is all of them."""
+        return None if self.adapters is None else self.adapters.merged_weights(changed_only=True)
 
 
 def predicting_rows(hidden: torch.Tensor, batch: PackedBatch) -> torch.Tensor:
@@ -91,11 +110,3 @@ def to_device(batch: PackedBatch, device: torch.device) -> PackedBatch:
         name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in values
     }
     return PackedBatch(**moved)
-
-
-def scatter(values: torch.Tensor, batch: PackedBatch, into: Sequence[torch.Tensor]) -> None:
-    """Put per-token values (N,) where they belong: into[completion][offset]."""
-    for value, completion, offset in zip(
-        values.tolist(), batch.completion_index.tolist(), batch.token_offset.tolist(), strict=True
-    ):
-        into[completion][offset] = value

@@ -22,6 +22,7 @@ from grpo.update.objective import StepObjective, TokenFacts, importance_ratio
 from grpo.update.optimizer import Optimizer
 from grpo.update.packing import PackingLimits, pack
 from grpo.update.policy import Policy, to_device
+from grpo.update.reference import ReferencePolicy, with_reference
 
 
 def advantages_of(groups: Sequence[Group], scores: Sequence[Sequence[Score]], name: str) -> list[list[float | None]]:
@@ -59,15 +60,13 @@ class StepWork:
     totals: StepTotals
     old: torch.Tensor | None
     """(S,) log-probs before the rollout's first optimizer step; None where that is this one."""
-    reference: torch.Tensor | None
-    """(S,) log-probs under the reference."""
 
 
 class PolicyUpdate:
     """Trees of a rollout step → one or several optimizer steps → metrics."""
 
     def __init__(
-        self, policy: Policy, optimizer: Optimizer, settings: UpdateSettings, reference: Policy | None
+        self, policy: Policy, optimizer: Optimizer, settings: UpdateSettings, reference: ReferencePolicy | None
     ) -> None:
         self.policy, self.optimizer, self.settings, self.reference = policy, optimizer, settings, reference
         self._sampling = HeadSettings(temperature=settings.temperature)
@@ -75,19 +74,25 @@ class PolicyUpdate:
     def __call__(self, trees: Sequence[Tree]) -> dict[str, float]:
         """Raises LogprobMismatchError or NonFiniteError before anything is applied."""
         meter = Meter()
-        parts = split_evenly(trees, self.settings.optimizer_steps)
-        work = [self._work(part, several=len(parts) > 1, meter=meter) for part in parts]
-        for one in work:
-            self._optimizer_step(one, meter)
+        for work in self._prepare(split_evenly(trees, self.settings.optimizer_steps), meter):
+            self._optimizer_step(work, meter)
         return meter.read()
 
-    def _work(self, part: Sequence[Tree], several: bool, meter: Meter) -> StepWork:
-        """What one optimizer step needs to know before the first of the rollout's steps changes the policy."""
-        live = self._live(part)
-        columns = columns_of(live, self.policy.model.device)
-        old = self._old_logprobs(live, columns, meter) if several else None
-        reference = self._flat_logprobs(self.reference, live, columns) if self.reference else None
-        return StepWork(live=live, columns=columns, totals=self._totals(part, live), old=old, reference=reference)
+    def _prepare(self, parts: Sequence[Sequence[Tree]], meter: Meter) -> list[StepWork]:
+        """What the optimizer steps need to know before the first of them changes the policy."""
+        live = [self._live(part) for part in parts]
+        columns = [columns_of(trees, self.policy.model.device) for trees in live]
+        if self.reference is not None:
+            columns = with_reference(self.reference, live, columns, self.settings.limits, self._sampling)
+        return [
+            StepWork(
+                live=trees,
+                columns=facts,
+                totals=self._totals(part, trees),
+                old=self._old_logprobs(trees, facts, meter) if len(parts) > 1 else None,
+            )
+            for part, trees, facts in zip(parts, live, columns, strict=True)
+        ]
 
     def _live(self, part: Sequence[Tree]) -> list[Tree]:
         """Groups of equal rewards have no gradient unless the KL term gives them one."""
@@ -108,7 +113,7 @@ class PolicyUpdate:
         objective = StepObjective(self.settings.algorithm, work.totals)
         differences = []
         for batch in self._batches(work.live):
-            facts = work.columns.facts(batch, work.old, work.reference)
+            facts = work.columns.facts(batch, work.old)
             found = self.policy.learn(batch, self._sampling, on_rows(objective, facts))
             _measure(meter, objective, facts, found)
             differences.append((found.logprob - facts.sampler).abs())
@@ -120,18 +125,10 @@ class PolicyUpdate:
 
     def _old_logprobs(self, live: Sequence[Tree], columns: StepColumns, meter: Meter) -> torch.Tensor:
         """(S,) log-probs before the first of several optimizer steps, compared with the sampler's."""
-        old = self._flat_logprobs(self.policy, live, columns)
+        old = self.policy.tree_logprobs(live, self.settings.limits, self._sampling)
         if live:
             self._compare((old - columns.sampler_logprob).abs(), meter)
         return old
-
-    @torch.no_grad()
-    def _flat_logprobs(self, policy: Policy, live: Sequence[Tree], columns: StepColumns) -> torch.Tensor:
-        """(S,) log-probs of every token under a policy."""
-        flat = torch.empty_like(columns.sampler_logprob)
-        for batch in self._batches(live):
-            flat[columns.flat_index(batch)] = policy.token_logprobs(batch, self._sampling)[0]
-        return flat
 
     def _compare(self, difference: torch.Tensor, meter: Meter) -> None:
         meter.add("sampling/sampling_logp_difference/mean", difference)

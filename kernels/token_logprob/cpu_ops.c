@@ -69,8 +69,8 @@ INLINE void row_statistics(const void *row, int64_t vocabulary, int64_t target, 
         top[0] = _mm512_mask_max_ps(top[0], mask, top[0], load(row, i, mask, narrow));
     }
     top[0] = _mm512_max_ps(_mm512_max_ps(top[0], top[1]), _mm512_max_ps(top[2], top[3]));
-    const float largest = scale * _mm512_reduce_max_ps(top[0]);
-    const __m512 shift = _mm512_set1_ps(-largest);
+    const float largest = _mm512_reduce_max_ps(top[0]);
+    const __m512 most = _mm512_set1_ps(largest);
     double sum = 0, weighted = 0;
     for (int64_t start = 0; start < vocabulary; start += BLOCK) {
         const int64_t end = start + BLOCK < vocabulary ? start + BLOCK : vocabulary;
@@ -79,7 +79,7 @@ INLINE void row_statistics(const void *row, int64_t vocabulary, int64_t target, 
             const __mmask16 mask = lanes(i, end);
             const __m512 logit = load(row, i, mask, narrow);
             const __mmask16 in = kept(logit, mask, floor);
-            const __m512 below = _mm512_max_ps(LEAST, _mm512_fmadd_ps(logit, factor, shift));
+            const __m512 below = _mm512_max_ps(LEAST, _mm512_mul_ps(_mm512_sub_ps(logit, most), factor));
             const __m512 e = _mm512_maskz_mov_ps(in, exponential(below));
             part = _mm512_add_ps(part, e);
             moment = _mm512_fmadd_ps(e, below, moment);
@@ -90,22 +90,22 @@ INLINE void row_statistics(const void *row, int64_t vocabulary, int64_t target, 
     const double log_sum = log(sum);
     *largest_entry = largest;
     *log_of_sum = (float)log_sum;
-    *logprob = (float)((double)scale * entry(row, target, narrow) - largest - log_sum);
+    *logprob = (float)(scale * ((double)entry(row, target, narrow) - largest) - log_sum);
     *entropy = (float)(log_sum - weighted / sum);
 }
 
 INLINE void row_gradient(void *row, int64_t vocabulary, int64_t target, float scale, float least_kept, float largest,
                          float log_sum, float entropy, float c, float e, int narrow) {
     const __m512 factor = _mm512_set1_ps(scale), floor = _mm512_set1_ps(least_kept);
-    const __m512 shift = _mm512_set1_ps(-largest), minus_log = _mm512_set1_ps(-log_sum);
+    const __m512 most = _mm512_set1_ps(largest), log_of_sum = _mm512_set1_ps(log_sum);
     const __m512 minus_e = _mm512_set1_ps(-e * scale), spread = _mm512_set1_ps((-c - e * entropy) * scale);
-    const double share_log = (double)scale * entry(row, target, narrow) - largest - log_sum;
+    const double share_log = scale * ((double)entry(row, target, narrow) - largest) - log_sum;
     for (int64_t i = 0; i < vocabulary; i += 16) {
         const __mmask16 mask = lanes(i, vocabulary);
         const __m512 logit = load(row, i, mask, narrow);
         const __mmask16 in = kept(logit, mask, floor);
         const __m512 log_share = 
-            _mm512_max_ps(LEAST, _mm512_add_ps(_mm512_fmadd_ps(logit, factor, shift), minus_log));
+            _mm512_max_ps(LEAST, _mm512_fmsub_ps(_mm512_sub_ps(logit, most), factor, log_of_sum));
         const __m512 weight = _mm512_fmadd_ps(minus_e, log_share, spread); /* scale * (-c - e * (log p + H)) */
         store(row, i, mask, _mm512_maskz_mul_ps(in, exponential(log_share), weight), narrow);
     }

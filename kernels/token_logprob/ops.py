@@ -34,10 +34,10 @@ class RowStatistics:
     """Of each row, (n,) float32, nats."""
 
     largest: torch.Tensor
-    """max(z) of the whole row. lse(z) = largest + log_sum, kept apart: their sum would round away what the shares of
-    a sharply peaked row need."""
+    """The largest logit of the row, not scaled. lse(z) = scale · largest + log_sum, kept apart: their sum would round
+    away what the shares of a sharply peaked row need."""
     log_sum: torch.Tensor
-    """log Σ exp(z - largest)."""
+    """log Σ exp(scale · (logit - largest)) over what is kept."""
     logprob: torch.Tensor
     entropy: torch.Tensor
 

@@ -11,9 +11,8 @@ class TorchOps:
     """A float32 copy of the chunk is alive beside it."""
 
     def statistics(self, logits: torch.Tensor, rows: Rows) -> RowStatistics:
-        z = scaled(logits, rows)
-        largest = z.amax(dim=-1)
-        below = z.sub_(largest.unsqueeze(-1))
+        largest = logits.amax(dim=-1).float()
+        below = distance(logits, rows, largest)
         share = torch.exp(below)
         total = share.sum(-1)
         chosen = below.gather(-1, rows.targets.unsqueeze(-1)).squeeze(-1)
@@ -22,8 +21,7 @@ class TorchOps:
         return RowStatistics(largest=largest, log_sum=log_sum, logprob=chosen - log_sum, entropy=entropy)
 
     def gradient_(self, logits: torch.Tensor, rows: Rows, statistics: RowStatistics, upstream: Upstream) -> None:
-        z = scaled(logits, rows)
-        log_share = z.sub_(statistics.largest.unsqueeze(-1)).sub_(statistics.log_sum.unsqueeze(-1))
+        log_share = distance(logits, rows, statistics.largest).sub_(statistics.log_sum.unsqueeze(-1))
         share = torch.exp(log_share)
         weight = -upstream.logprob.unsqueeze(-1)
         if upstream.entropy is not None:
@@ -35,15 +33,17 @@ class TorchOps:
 
     def add_outer_(self, total: torch.Tensor, gradient: torch.Tensor, hidden: torch.Tensor) -> None:
         if gradient.is_cuda and gradient.dtype != torch.float32:
-            total.add_(torch.mm(gradient.T, hidden, out_dtype=torch.float32))
+            torch.addmm(total, gradient.T, hidden, out_dtype=torch.float32, out=total)
         else:
             total.addmm_(gradient.T.float(), hidden.float())
 
 
-def scaled(logits: torch.Tensor, rows: Rows) -> torch.Tensor:
-    """z (n, V), float32, a copy; -inf where an entry is not kept."""
-    z = logits.float() * rows.scale
-    return z if rows.floor is None else z.masked_fill_(logits.float() < rows.floor.unsqueeze(-1), -torch.inf)
+def distance(logits: torch.Tensor, rows: Rows, largest: torch.Tensor) -> torch.Tensor:
+    """scale · (logit - largest), (n, V) float32, a copy; -inf where an entry is not kept."""
+    wide = logits.to(torch.float32, copy=True)
+    cut = None if rows.floor is None else wide < rows.floor.unsqueeze(-1)
+    below = wide.sub_(largest.unsqueeze(-1)).mul_(rows.scale)
+    return below if cut is None else below.masked_fill_(cut, -torch.inf)
 
 
 def finite(log_share: torch.Tensor, rows: Rows) -> torch.Tensor:

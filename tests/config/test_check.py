@@ -25,6 +25,8 @@ INVALID = {
     "optimizer.eps": (0.0,),
     "optimizer.warmup_steps": (-1,),
     "optimizer.schedule": ("cosin",),
+    "optimizer.name": ("adam", "compact"),
+    "optimizer.states": ("cpu",),
     "optimizer.max_tokens_per_micro_batch": (0,),
     "rollout.engine": ("vlm", ""),
     "rollout.top_p": (0.0, 1.1),
@@ -46,7 +48,11 @@ INVALID = {
     "model.name": ("", "./nowhere", "a/b/c"),
     "model.dtype": ("float16",),
     "model.attention": ("flash",),
+    "model.activations": ("offlaod", ""),
     "model.revision": ("main",),
+    "model.lora.rank": (-1,),
+    "model.lora.alpha": (0.0, -8.0),
+    "model.lora.targets": (["q_proj"],),
     "model.scratch.hidden_size": (127, 0),
     "model.scratch.attention_heads": (3,),
     "model.scratch.key_value_heads": (3,),
@@ -114,10 +120,35 @@ def test_an_inherited_problem_is_told_once() -> None:
     assert str(caught.value).count("top_k") == 1
 
 
+def test_adapters_need_peft(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = with_value("model.lora.rank", 8)
+    monkeypatch.setattr(check_slices, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"model.lora.rank=8: needs peft.*pip install 'grpo-trainer\[lora\]'"):
+        check(config)
+    check(DEFAULT)
+
+
+@pytest.mark.parametrize("target", ["", ".q_proj", "layers.*.q_proj", "q_proj$"])
+def test_targets_are_ends_of_names_not_patterns(target: str) -> None:
+    config = with_value("model.lora.rank", 8)
+    config.model.lora.targets = ["v_proj", target]
+    with pytest.raises(ConfigError, match=r"valid is the end of a layer's name, such as q_proj or mlp.up_proj"):
+        check(config)
+
+
 def test_bfloat16_needs_a_gpu_for_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
     config = with_value("model.dtype", "bfloat16")
     monkeypatch.setattr(check_slices, "has_gpu", lambda: False)
     with pytest.raises(ConfigError, match="float32"):
+        check(config)
+    monkeypatch.setattr(check_slices, "has_gpu", lambda: True)
+    check(config)
+
+
+def test_flex_attention_needs_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = with_value("model.attention", "flex")
+    monkeypatch.setattr(check_slices, "has_gpu", lambda: False)
+    with pytest.raises(ConfigError, match=r"model\.attention=flex without a GPU.*valid are shared_prompt, sdpa, eager"):
         check(config)
     monkeypatch.setattr(check_slices, "has_gpu", lambda: True)
     check(config)

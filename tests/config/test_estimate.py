@@ -12,16 +12,18 @@ from grpo.config.docs import document, unexplained
 from grpo.config.estimate import (
     LOGITS_BYTES,
     activations_of,
+    adapter_parameters,
     batch_lines,
     memory_of,
     parameter_count,
+    states_of,
     training_flops,
     work_of,
 )
 from grpo.config.leaves import all_leaves
 from grpo.config.load import load_config
 from grpo.config.schema import ReinforceConfig
-from grpo.config.slices import ModelConfig, OptimizerConfig, ScratchConfig
+from grpo.config.slices import LoraConfig, ModelConfig, OptimizerConfig, ScratchConfig
 
 DEFAULT = load_config()
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,6 +107,25 @@ def test_memory_adds_up() -> None:
     assert larger is not None and larger.total - memory.total == memory.weights
 
 
+def test_adapters_save_gradients_moments_and_the_reference() -> None:
+    """Every linear layer but the head, in + out times the rank."""
+    shape = ScratchConfig(hidden_size=32, layers=2, attention_heads=4, key_value_heads=2, intermediate_size=48)
+    model = ModelConfig(scratch=shape, lora=LoraConfig(rank=3))
+    per_layer = (32 + 32) + 2 * (32 + 16) + (32 + 32) + 3 * (32 + 48)
+    assert adapter_parameters(model) == 2 * 3 * per_layer
+    assert adapter_parameters(ModelConfig(scratch=shape, lora=LoraConfig(rank=3, targets=["v_proj"]))) == 2 * 3 * 48
+    assert adapter_parameters(ModelConfig(scratch=shape)) == 0
+    config = copy.deepcopy(DEFAULT)
+    config.model = model
+    stage = config.stages["rl"]
+    assert isinstance(stage, ReinforceConfig)
+    stage.algorithm.kl_coef = 0.1
+    memory = memory_of(config)
+    assert memory is not None
+    assert memory.gradients == 4 * adapter_parameters(model) and memory.moments == 2 * memory.gradients
+    assert memory.reference == 0 and memory.weights == 4 * (parameter_count(model) or 0) + memory.gradients
+
+
 def test_recomputing_offloading_and_smaller_micro_batches_save_activations() -> None:
     model, optimizer = ModelConfig(), OptimizerConfig()
     whole = activations_of(model, optimizer)
@@ -127,3 +148,18 @@ def test_configuration_page_is_up_to_date() -> None:
 def test_every_knob_is_explained_and_they_stay_few() -> None:
     assert list(unexplained()) == []
     assert len(all_leaves()) < 150
+
+
+def test_bytes_of_optimizer_states() -> None:
+    """Two moments in the weights' dtype; or two bytes, a residual under bfloat16, and two float32 scales for 256."""
+    found = {
+        (name, dtype): states_of(1024, ModelConfig(dtype=dtype), OptimizerConfig(name=name))
+        for name in ("adamw", "compact_adamw")
+        for dtype in ("float32", "bfloat16")
+    }
+    assert found == {
+        ("adamw", "float32"): 8192,
+        ("adamw", "bfloat16"): 4096,
+        ("compact_adamw", "float32"): 2048 + 32,
+        ("compact_adamw", "bfloat16"): 3072 + 32,
+    }

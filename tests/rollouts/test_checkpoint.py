@@ -10,7 +10,7 @@ import torch
 
 from grpo.rollouts.checkpoint import Checkpoint
 from grpo.rollouts.engine import EngineError
-from grpo.rollouts.transformers_engine import TransformersEngine
+from grpo.rollouts.registry import start_engine
 from grpo.types import SamplingSettings
 from tests.rollouts.conftest import ModelFolder
 from tests.rollouts.tiny_models import EOS, VOCAB, build_model, engine_settings, prompts
@@ -40,9 +40,15 @@ def test_weights_must_be_safetensors(tmp_path: Path) -> None:
         Checkpoint.read(tmp_path)
 
 
-@pytest.mark.parametrize("fault", ["missing", "unknown", "shape"])
-def test_a_bad_update_is_an_error_and_stops_the_engine(model_folder: ModelFolder, fault: str) -> None:
-    engine = TransformersEngine(engine_settings("transformers", model_folder(False)))
+FAULTS = [("missing", False), ("unknown", False), ("shape", False), ("unknown", True), ("shape", True)]
+
+
+@pytest.mark.parametrize("name", ["transformers", pytest.param("vllm", marks=(pytest.mark.vllm, pytest.mark.slow))])
+@pytest.mark.parametrize(("fault", "partial"), FAULTS)
+def test_a_bad_update_is_an_error_and_stops_the_engine(
+    model_folder: ModelFolder, fault: str, partial: bool, name: str
+) -> None:
+    engine = start_engine(engine_settings(name, model_folder(False)))
     weights: dict[str, torch.Tensor] = dict(build_model(tied=False).named_parameters())
     if fault == "missing":
         del weights["model.norm.weight"]
@@ -54,9 +60,26 @@ def test_a_bad_update_is_an_error_and_stops_the_engine(model_folder: ModelFolder
         weights["model.norm.weight"] = torch.zeros(3)
         message = r"'model.norm.weight' has shape \(3,\), the checkpoint \(64,\)"
     with pytest.raises(EngineError, match=message):
-        engine.update_weights(weights.items(), 1)
-    with pytest.raises(EngineError, match="incomplete weights"):
+        engine.update_weights(weights.items(), 1, partial=partial)
+    with pytest.raises(EngineError, match="failed weight update"):
         engine.sample(prompts(1), SamplingSettings(completions_per_prompt=1, max_tokens=1))
     engine.close()
     with pytest.raises(EngineError, match="is closed"):
         engine.score([(1, 2)])
+
+
+QKV = [f"model.layers.1.self_attn.{layer}_proj" for layer in "qkv"]
+
+
+def test_a_partial_update_brings_the_linear_layers_of_a_block_together(model_folder: ModelFolder) -> None:
+    checkpoint = Checkpoint.read(model_folder(False))
+    weights = dict(build_model(tied=False).named_parameters())
+    block = {name for name in weights if name.startswith("model.layers.1.self_attn.")}
+    assert len(block) == 7  # four weights, three biases
+    assert checkpoint.beside({"model.layers.1.self_attn.q_proj.weight"}) == block
+    assert checkpoint.beside({"model.norm.weight", "model.layers.1.input_layernorm.weight"}) == set()
+    assert checkpoint.beside({"lm_head.weight"}) == {"lm_head.weight"}
+    for given in (block, ["model.norm.weight"], ["lm_head.weight", "model.embed_tokens.weight"], []):
+        assert len(list(checkpoint.checked(((name, weights[name]) for name in given), partial=True))) == len(given)
+    with pytest.raises(EngineError, match=r"5 of 7 tensors are missing: model.layers.1.self_attn.k_proj.bias, .*block"):
+        list(checkpoint.checked(((f"{name}.weight", weights[f"{name}.weight"]) for name in QKV[::2]), partial=True))

@@ -234,6 +234,44 @@ def test_tied_names_from_a_state_dict_are_taken(subject: Subject) -> None:
     assert worst_error(newer, subject.engine.sample(prompts(3), FULL), FULL) < TOLERANCE
 
 
+BLOCKS = ["model.layers.0.self_attn.", "model.layers.1.mlp.", "model.layers.0.mlp.", "model.embed_tokens.", "lm_head."]
+
+
+def linear(model: torch.nn.Module, block: str) -> dict[str, torch.Tensor]:
+    """Checkpoint names and values of the linear layers (or the one matrix) of a block."""
+    return {name: weight.detach() for name, weight in model.named_parameters() if name.startswith(block)}
+
+
+def test_a_partial_update_moves_what_it_names_and_nothing_else(subject: Subject) -> None:
+    """Blocks one after another, each on top of the ones before; a full update in between does no harm."""
+    sequences = [prompt.token_ids for prompt in prompts(3)]
+    newer, state = perturbed(subject.model), {}
+    for version, block in enumerate([BLOCKS[0], BLOCKS[1], BLOCKS[0], *BLOCKS[2:]], start=1):
+        given = {name: newer[name] * (1 + 0.1 * version) for name in linear(subject.model, block)}
+        if block == "lm_head." and subject.tied:
+            assert given == {}
+        subject.engine.update_weights(given.items(), version, partial=True)
+        state |= {name: weight.clone() for name, weight in given.items()}
+        for weight in given.values():
+            weight.zero_()
+        model = loaded(subject.model, dict(subject.model.named_parameters()) | state)
+        assert largest_difference(subject.engine.score(sequences), reference_scores(model, sequences)) < TOLERANCE
+    groups = subject.engine.sample(prompts(4), FULL)
+    assert worst_error(model, groups, FULL) < TOLERANCE
+    assert {completion.weight_version for group in groups for completion in group.completions} == {6}
+    assert worst_error(subject.model, groups, FULL) > 0.1
+    subject.engine.update_weights(list(newer.items()), 7)
+    whole = loaded(subject.model, newer)
+    assert largest_difference(subject.engine.score(sequences), reference_scores(whole, sequences)) < TOLERANCE
+
+
+def test_an_empty_partial_update_changes_the_version_alone(subject: Subject) -> None:
+    before = sampled(subject.engine.sample(prompts(3), FULL))
+    subject.engine.update_weights([], 4, partial=True)
+    groups = subject.engine.sample(prompts(3), FULL)
+    assert sampled(groups) == before and groups[0].completions[0].weight_version == 4
+
+
 def test_no_prefix_outlives_its_weights(subject: Subject) -> None:
     asked = prompts(2, shortest=2 * BLOCK + 20, longest=2 * BLOCK + 30)
     before = subject.engine.sample(asked, FULL)

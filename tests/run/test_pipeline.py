@@ -62,7 +62,7 @@ def test_summary_accounts_for_every_stage(tiny_run: Path) -> None:
     for entry in found["eval"]:
         assert entry["ci95"][0] <= entry["accuracy"] <= entry["ci95"][1]
         assert entry["pass_at_k"]["1"] == entry["accuracy"]
-    assert 0 < found["sync_logprob_diff_max"] < 1e-4
+    assert 0 <= found["sync_logprob_diff_max"] < 1e-4  # None without a probe; 0 where both sides run the same kernels
 
 
 def test_same_config_same_run(tiny_run: Path, tmp_path: Path) -> None:

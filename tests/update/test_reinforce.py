@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,12 +13,14 @@ from transformers import PreTrainedModel
 
 from grpo.algorithm.reductions import REDUCTIONS
 from grpo.config.slices import AlgorithmConfig, OptimizerConfig
+from grpo.kernels.token_logprob import HeadSettings
 from grpo.types import Completion, Group, Prompt, Score
 from grpo.update.experience import Tree, experience_from
 from grpo.update.mismatch import LogprobMismatchError, MismatchLimit
 from grpo.update.optimizer import NonFiniteError, Optimizer
 from grpo.update.packing import PackingLimits
 from grpo.update.policy import Policy
+from grpo.update.reference import ReferencePolicy
 from grpo.update.reinforce import PolicyUpdate, UpdateSettings, advantages_of, split_evenly
 from tests.update.conftest import tiny_model
 from tests.update.plain_grpo import PlainAdamW, Sampled, logprobs_of, token_mean_loss
@@ -73,10 +76,20 @@ DAMPED = replace(OPTIMIZER, eps=1e-3)
 def updater(
     model: PreTrainedModel,
     settings: UpdateSettings = SETTINGS,
-    reference: Policy | None = None,
+    reference: ReferencePolicy | None = None,
     optimizer: OptimizerConfig = OPTIMIZER,
 ) -> PolicyUpdate:
     return PolicyUpdate(Policy(model), Optimizer(model, optimizer, steps=10), settings, reference)
+
+
+class SecondModel:
+    """The plain reference: another model beside the policy."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.policy = Policy(model)
+
+    def logprobs(self, trees: Sequence[Tree], limits: PackingLimits, sampling: HeadSettings) -> torch.Tensor:
+        return self.policy.tree_logprobs(trees, limits, sampling)
 
 
 def weights(model: PreTrainedModel) -> torch.Tensor:
@@ -189,10 +202,10 @@ def test_all_dead_groups_leave_weights_alone() -> None:
 
 
 def test_kl_term_pulls_dead_groups_back_to_the_reference() -> None:
-    model, reference = tiny_model(), tiny_model(seed=1)
+    model = tiny_model()
     groups = [replace(g, rewards=[0.5] * len(g.rewards)) for g in sampled(model)]
     settings = replace(SETTINGS, algorithm=AlgorithmConfig(kl_coef=0.5))
-    update = updater(model, settings, Policy(reference))
+    update = updater(model, settings, SecondModel(tiny_model(seed=1)))
     first = update(trees_of(groups))["kl"]
     assert first > 0.1
     for _ in range(5):

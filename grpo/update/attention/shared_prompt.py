@@ -46,7 +46,7 @@ def attend(
         query, key, value = query.float(), key.float(), value.float()
     buckets = packed_layout.buckets
     queries = _gather(query, packed_layout.query_index, [bucket.spans * bucket.queries for bucket in buckets])
-    sizes = [bucket.spans * (bucket.prefix + bucket.queries) for bucket in buckets]
+    sizes = [bucket.spans * bucket.keys for bucket in buckets]
     keys, values = (_gather(tensor, packed_layout.key_index, sizes) for tensor in (key, value))
     dropout, scale = options.get("dropout", 0.0), options.get("scaling")
     results = [
@@ -64,7 +64,7 @@ def _gather(tensor: torch.Tensor, index: torch.Tensor, sizes: list[int]) -> tupl
 
 
 def _bucket_attention(bucket: Bucket, parts: list[torch.Tensor], dropout: float, scale: float | None) -> torch.Tensor:
-    """Gathered query (B·n, heads, D), key and value (B·(p+n), kv heads, D) → (B·n, heads, D)."""
+    """Gathered query (B·m, heads, D), key and value (B·k, kv heads, D) → (B·m, heads, D)."""
     query, key, value = (part.view(bucket.spans, -1, *part.shape[1:]).transpose(1, 2) for part in parts)
     grouped = query.shape[1] != key.shape[1]
     if grouped and query.device.type != "cpu" and bucket.mask is not None:

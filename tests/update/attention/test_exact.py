@@ -93,13 +93,16 @@ groups = st.lists(st.tuples(lengths, st.lists(lengths, min_size=1, max_size=6)),
 
 
 @settings(max_examples=40)
-@given(shapes=groups, call_scores=st.sampled_from([0, 30, 10**6]))
-def test_any_shapes_equal_the_dense_mask(shapes: list[tuple[int, list[int]]], call_scores: int) -> None:
-    """Whatever the buckets: none shared, some, all."""
+@given(shapes=groups, call_scores=st.sampled_from([0, 30, 10**6]), causal_keys=st.sampled_from([0, 8, 10**6]))
+def test_any_shapes_equal_the_dense_mask(
+    shapes: list[tuple[int, list[int]]], call_scores: int, causal_keys: int
+) -> None:
+    """Whatever the buckets: none shared, some, all; with a mask and without."""
     trees = [tree(tuple(range(1, p + 1)), *(tuple(range(2, c + 2)) for c in cs)) for p, cs in shapes]
     batch = one_batch(trees)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("grpo.update.attention.layout.CALL_SCORES", {"cpu": call_scores})
+        patch.setattr("grpo.update.attention.layout.CAUSAL_KEYS", {"cpu": causal_keys})
         found = packed_hidden(MODEL, batch)
     wanted = packed_hidden(DENSE, batch)
     assert (found - wanted).abs().max() < 1e-5
