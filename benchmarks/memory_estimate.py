@@ -25,10 +25,10 @@ COMMON = (
     "logger=[file]",
     f"reward.functions=[{REWARD}:even_sum]",
     "reward.weights=[1.0]",
-    "stages.rl.steps=3",
+    "stages.rl.steps=2",
     "stages.rl.model_from=${when:pipeline.0,rl,base,cold_start}",
-    "stages.cold_start.steps=3",
-    "checkpoint.every=2",
+    "stages.cold_start.steps=2",
+    "checkpoint.every=1",
     "data.arithmetic.problems=64",
     "data.arithmetic.held_out=16",
 )
@@ -40,7 +40,7 @@ def measure(shape: Shape, place: Path) -> dict[str, Any]:
     if shape.model:
         write_model(shape, place / "model")
         model = ("model=hf", f"model.name={place / 'model'}", "model.dtype=float32", "model.activations=keep")
-    first = "stages.rl.model_from=base" if "pipeline=[rl,export]" in shape.overrides else "stages.rl.steps=3"
+    first = "stages.rl.model_from=base" if "pipeline=[rl,export]" in shape.overrides else "stages.rl.steps=2"
     common = [one for one in COMMON if "when" not in one]
     command = [sys.executable, "-m", "grpo", *model, *common, first, *shape.overrides, f"run_root={place / 'runs'}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=RUN_SECONDS, check=False)

@@ -84,7 +84,7 @@ SHAPES = (
         name="sampling_heavy",
         held_out=False,
         model=decoder("llama", 48000, 256, 768, 4, 4, num_key_value_heads=4),
-        overrides=reinforce(32, 16, 128, 512, EXPORT),
+        overrides=reinforce(16, 16, 64, 512, EXPORT),
     ),
     Shape(
         name="held_out_keep_float32",

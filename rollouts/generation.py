@@ -50,6 +50,7 @@ def generate(model: Any, task: GenerationTask) -> list[tuple[list[int], list[flo
         tokens[rows, step] = chosen
         logprobs[rows, step] = distribution.gather(-1, chosen[:, None]).squeeze(-1)
         lengths[rows] = step + 1
+        del distribution  # as large as the next step's, which would be beside it
         is_open = ~torch.isin(chosen, eos)
         if step + 1 == most or not is_open.any():
             break

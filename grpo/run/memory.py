@@ -19,8 +19,7 @@ import torch
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 RESET_PEAK = "5"
 """What the kernel wants to read to reset the high-water mark."""
-LIBC, M_MMAP_THRESHOLD = "libc.so.6", -3
-MAPPED_BYTES = 2**20
+LIBC = "libc.so.6"
 BETWEEN = "between"
 """Whatever is inside no phase: reading data, logging."""
 
@@ -109,13 +108,3 @@ def release_freed() -> None:
         torch.cuda.empty_cache()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(LIBC).malloc_trim(0)
-
-
-def map_large_tensors() -> None:
-    """Have glibc map every tensor above a mebibyte by itself, so that it is gone from memory when it is freed.
-
-    By default the border rises to 32 MiB as tensors are freed; activations and key-value caches, which differ in size
-    from step to step, then leave holes in the heap: 15 % of the peak of a 13M-parameter run. Elsewhere no effect.
-    """
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(LIBC).mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES)

@@ -21,7 +21,7 @@ from grpo.run.checkpoint import Checkpoint, CheckpointError, newest_checkpoint
 from grpo.run.disk import DiskSpaceError
 from grpo.run.folder import OpenRun, RunFolder, config_hash, open_run
 from grpo.run.interrupt import Interruption
-from grpo.run.memory import GAUGE, map_large_tensors
+from grpo.run.memory import GAUGE
 from grpo.run.random import derive_seed
 from grpo.run.summary import Summary
 from grpo.stages.context import InterruptedRun, RunContext
@@ -70,7 +70,6 @@ def _run(config: RunConfig, values: dict[str, Any], opened: OpenRun) -> int:
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(derive_seed(config.seed, "run"))
-    map_large_tensors()
     GAUGE.start()
     progress = _progress(folder, config) if opened.resumed else Progress(done={}, checkpoint=None, step=0)
     write_bytes(folder.config_file, to_yaml(config).encode())
