@@ -11,7 +11,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from grpo.data.template import TAGS
-from grpo.model.scratch import EOS, PAD, PLAIN_TEMPLATE, _wrap
+from grpo.model.scratch import EOS, PAD, PLAIN_TEMPLATE, wrap_tokens
 from grpo.run.model_folder import save_model
 
 
@@ -21,9 +21,10 @@ def main(described: str, folder: str) -> None:
     known = [PAD, EOS, *TAGS, *sorted(ByteLevel.alphabet())]
     filler = [f"<filler{index}>" for index in range(values["vocab_size"] - len(known))]
     context = values["max_position_embeddings"]
-    tokenizer = _wrap([*known, *filler], [], PLAIN_TEMPLATE, context)
-    config = AutoConfig.for_model(**values, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-                                  bos_token_id=None)
+    tokenizer = wrap_tokens([*known, *filler], [], PLAIN_TEMPLATE, context)
+    config = AutoConfig.for_model(
+        **values, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, bos_token_id=None
+    )
     torch.manual_seed(0)
     save_model(AutoModelForCausalLM.from_config(config), tokenizer, Path(folder))
 

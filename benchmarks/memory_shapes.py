@@ -33,7 +33,9 @@ def reinforce(prompts: int, completions: int, tokens: int, cap: int, *more: str)
     )
 
 
-def decoder(kind: str, vocabulary: int, hidden: int, inner: int, layers: int, heads: int, **more: Any) -> dict[str, Any]:
+def decoder(
+    kind: str, vocabulary: int, hidden: int, inner: int, layers: int, heads: int, **more: Any
+) -> dict[str, Any]:
     """Keys of a `config.json`."""
     return {
         "model_type": kind,
@@ -70,15 +72,17 @@ SHAPES = (
         name="vocabulary_bfloat16_recompute",
         held_out=False,
         model=decoder("qwen2", 64000, 512, 1408, 8, 8, num_key_value_heads=2, tie_word_embeddings=True),
-        overrides=reinforce(
-            8, 8, 64, 4096, EXPORT, "model.dtype=bfloat16", "model.activations=recompute"
-        ),
+        overrides=reinforce(8, 8, 64, 4096, EXPORT, "model.dtype=bfloat16", "model.activations=recompute"),
     ),
     Shape(
         name="supervised",
         held_out=False,
-        overrides=(*scratch(768, 2048, 6, 12), "pipeline=[cold_start]", "optimizer.max_tokens_per_micro_batch=4096",
-                   "stages.cold_start.demonstrations_per_step=64"),
+        overrides=(
+            *scratch(768, 2048, 6, 12),
+            "pipeline=[cold_start]",
+            "optimizer.max_tokens_per_micro_batch=4096",
+            "stages.cold_start.demonstrations_per_step=64",
+        ),
     ),
     Shape(
         name="sampling_heavy",
@@ -96,17 +100,22 @@ SHAPES = (
         name="held_out_bfloat16_recompute",
         held_out=True,
         model=decoder("qwen3", 100000, 384, 1152, 12, 6, num_key_value_heads=2, head_dim=64, tie_word_embeddings=True),
-        overrides=reinforce(
-            8, 4, 96, 4096, EXPORT, "model.dtype=bfloat16", "model.activations=recompute"
-        ),
+        overrides=reinforce(8, 4, 96, 4096, EXPORT, "model.dtype=bfloat16", "model.activations=recompute"),
     ),
     Shape(
         name="held_out_two_stages_kl",
         held_out=True,
         overrides=(
             *scratch(768, 2304, 9, 12),
-            *reinforce(8, 8, 64, 1536, "algorithm.kl_coef=0.01", "pipeline=[cold_start,rl,export]",
-                       "stages.cold_start.demonstrations_per_step=48"),
+            *reinforce(
+                8,
+                8,
+                64,
+                1536,
+                "algorithm.kl_coef=0.01",
+                "pipeline=[cold_start,rl,export]",
+                "stages.cold_start.demonstrations_per_step=48",
+            ),
         ),
     ),
 )

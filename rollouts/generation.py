@@ -76,7 +76,10 @@ class Decoder:
         """Reads each prompt once; the state and the next token's logits (B, V), each prompt `repeats` times."""
         ids, mask = padded(prompts, model.device, left=True)
         positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)
-        output = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
+        # As an index: hidden states that `logits_to_keep=1` cuts out are not contiguous, and a CPU then copies the
+        # head's whole weight for every prompt in bfloat16 (torch 2.13).
+        last = torch.tensor([ids.shape[1] - 1], device=ids.device)
+        output = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=last)
         output.past_key_values.batch_repeat_interleave(repeats)
         mask, positions, logits = (
             tensor.repeat_interleave(repeats, dim=0) for tensor in (mask, positions[:, -1:], output.logits[:, -1])

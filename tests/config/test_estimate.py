@@ -146,9 +146,10 @@ def test_a_hub_model_without_a_folder_says_what_is_not_counted() -> None:
     estimate = memory_of(load_config(["model=hf", "model.name=Qwen/Qwen2.5-1.5B"]), gpu=True)
     assert estimate is not None
     assert "activations" in estimate.unknown[0] and "Qwen/Qwen2.5-1.5B" in estimate.unknown[0]
-    assert phase_of(load_config(["model=hf", "model.name=Qwen/Qwen2.5-1.5B"]), "rl update", gpu=True).device[
-        "weights"
-    ] == 3 * 10**9
+    assert (
+        phase_of(load_config(["model=hf", "model.name=Qwen/Qwen2.5-1.5B"]), "rl update", gpu=True).device["weights"]
+        == 3 * 10**9
+    )
 
 
 def test_adapters_save_gradients_moments_and_the_reference() -> None:

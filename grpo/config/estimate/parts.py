@@ -1,4 +1,4 @@
-"""The physics: bytes of each thing a run holds, one function each. N tokens of a micro-batch, V vocabulary, H hidden."""
+"""The physics: bytes of each thing a run holds, a function each. N tokens of a micro-batch, V vocabulary, H hidden."""
 
 from __future__ import annotations
 
@@ -94,9 +94,7 @@ def kept_layer(shape: Shape, batch: Batch, dtype: str, *, cpu: bool) -> float:
 
 def holes_of(kept: dict[int, float], tokens: int, *, cpu: bool) -> float:
     """Bytes a token with what the heap adds, given bytes by the width (bytes a token) of the tensors they are in."""
-    return sum(
-        size * (HOLES if cpu and width * tokens < MAPPED_BYTES else 1.0) for width, size in kept.items()
-    )
+    return sum(size * (HOLES if cpu and width * tokens < MAPPED_BYTES else 1.0) for width, size in kept.items())
 
 
 def activations(shape: Shape, batch: Batch, model: ModelConfig, *, cpu: bool) -> int:

@@ -106,7 +106,7 @@ def described_shape(described: Mapping[str, object]) -> Shape | None:
 
 
 def parameter_count(model: ModelConfig) -> int | None:
-    """Parameters of the policy: exact where the shape is known, else read off a name such as `Qwen2.5-1.5B`, or None."""
+    """Parameters of the policy: exact where the shape is known, else off a name such as `Qwen2.5-1.5B`, or None."""
     shape = shape_of(model)
     if shape is not None:
         return shape.parameters
