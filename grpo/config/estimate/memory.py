@@ -156,7 +156,7 @@ class _Run:
         if stage.rollout.engine == "transformers" and self.shape is not None:
             tokens = parts.prompt_tokens(stage.data) + stage.rollout.max_tokens
             dtype = self.config.model.dtype
-            held["cache"] = parts.key_value_cache(self.shape, rows, tokens, dtype)
+            held["cache"] = parts.key_value_cache(self.shape, rows, tokens, dtype, cpu=self.cpu)
             held["sampling"] = parts.sampling_spare(self.shape, rows, tokens, dtype)
         return self._phase(name, "rollout", held)
 

@@ -20,6 +20,10 @@ HOLES = 1.3
 """Bytes the heap takes for a byte of tensors that come and go in changing order: a freed place is no more aligned for
 the next tensor of the same size. Measured; on a CPU only."""
 
+HEAP_LAYERS = 3
+"""Layers' worth of places a CPU's heap ends up with when one layer at a time is computed again: those of its forward
+pass, of its recomputation and of its gradients do not fit each other. Measured."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
@@ -65,7 +69,8 @@ def demonstration_tokens(data: DataConfig, rollout: RolloutConfig) -> int:
     """`<think>7+5=12;12-3=9;…</think><answer>9</answer>`, its four tags a token each; else as long as a completion."""
     if data.source != "arithmetic":
         return rollout.max_tokens
-    return (data.arithmetic.operands - 1) * 8 + 6
+    digits = len(str(data.arithmetic.largest_operand))
+    return round((data.arithmetic.operands - 1) * (3 * digits + 3.5) + 5.5)
 
 
 def states(parameters: int, dtype: str, optimizer: OptimizerConfig) -> int:
@@ -105,7 +110,8 @@ def activations(shape: Shape, batch: Batch, model: ModelConfig, *, cpu: bool) ->
     if model.activations == "keep":
         return round(shape.layers * layer + ends)
     borders = 2 if model.activations == "offload" and not cpu else shape.layers
-    return round(layer + borders * border + ends)
+    at_once = HEAP_LAYERS if cpu and border < MAPPED_BYTES else 1
+    return round(at_once * layer + borders * border + ends)
 
 
 def backward_spare(shape: Shape, batch: Batch, dtype: str) -> int:
@@ -130,9 +136,11 @@ def gradients(shape: Shape, dtype: str) -> int:
     return (shape.parameters - shape.head_parameters) * BYTES[dtype] + head_gradient(shape)
 
 
-def key_value_cache(shape: Shape, rows: int, tokens: int, dtype: str) -> int:
-    """Of `rows` sequences of `tokens`, for every layer."""
-    return 2 * shape.layers * shape.keys * rows * tokens * BYTES[dtype]
+def key_value_cache(shape: Shape, rows: int, tokens: int, dtype: str, *, cpu: bool) -> int:
+    """Of `rows` sequences of `tokens`, for every layer; with each token every tensor grows, so that in a CPU's heap the
+    places freed before are too small: twice the bytes."""
+    tensor = shape.keys * rows * tokens * BYTES[dtype]
+    return 2 * shape.layers * tensor * (2 if cpu and tensor < MAPPED_BYTES else 1)
 
 
 def sampling_spare(shape: Shape, rows: int, tokens: int, dtype: str) -> int:
