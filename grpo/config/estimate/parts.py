@@ -110,7 +110,7 @@ def activations(shape: Shape, batch: Batch, model: ModelConfig, *, cpu: bool) ->
     if model.activations == "keep":
         return round(shape.layers * layer + ends)
     borders = 2 if model.activations == "offload" and not cpu else shape.layers
-    at_once = HEAP_LAYERS if cpu and border < MAPPED_BYTES else 1
+    at_once = min(shape.layers, HEAP_LAYERS) if cpu and border < MAPPED_BYTES else 1
     return round(at_once * layer + borders * border + ends)
 
 
