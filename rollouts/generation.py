@@ -50,6 +50,7 @@ def generate(model: Any, task: GenerationTask) -> list[tuple[list[int], list[flo
         tokens[rows, step] = chosen
         logprobs[rows, step] = distribution.gather(-1, chosen[:, None]).squeeze(-1)
         lengths[rows] = step + 1
+        del distribution  # as large as the next step's, which would be beside it
         is_open = ~torch.isin(chosen, eos)
         if step + 1 == most or not is_open.any():
             break
@@ -75,7 +76,10 @@ class Decoder:
         """Reads each prompt once; the state and the next token's logits (B, V), each prompt `repeats` times."""
         ids, mask = padded(prompts, model.device, left=True)
         positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)
-        output = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
+        # As an index: hidden states that `logits_to_keep=1` cuts out are not contiguous, and a CPU then copies the
+        # head's whole weight for every prompt in bfloat16 (torch 2.13).
+        last = torch.tensor([ids.shape[1] - 1], device=ids.device)
+        output = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=last)
         output.past_key_values.batch_repeat_interleave(repeats)
         mask, positions, logits = (
             tensor.repeat_interleave(repeats, dim=0) for tensor in (mask, positions[:, -1:], output.logits[:, -1])

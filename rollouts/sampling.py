@@ -10,6 +10,9 @@ import torch
 
 from grpo.types import SamplingSettings
 
+DRAWN_ENTRIES = 2**20
+"""Probabilities turned into float64 at once: 16 MiB, where all of a step's would be the largest thing of sampling."""
+
 
 def processed_logprobs(logits: torch.Tensor, settings: SamplingSettings) -> torch.Tensor:
     """(B, V) log-probs in nats, float32, of the distribution sampled from; -inf outside top-k and top-p.
@@ -42,7 +45,13 @@ def draw(logprobs: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
     A token of probability zero is never drawn.
     """
     assert logprobs.ndim == 2 and uniforms.shape == logprobs.shape[:1], (logprobs.shape, uniforms.shape)
-    cumulative = logprobs.double().exp().cumsum(dim=-1)
+    at_once = max(1, DRAWN_ENTRIES // logprobs.shape[1])
+    parts = zip(logprobs.split(at_once), uniforms.split(at_once), strict=True)
+    return torch.cat([_inverted(rows, noise) for rows, noise in parts])
+
+
+def _inverted(logprobs: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    cumulative = logprobs.double().exp_().cumsum(dim=-1)
     heights = uniforms.double() * cumulative[:, -1]
     return torch.searchsorted(cumulative, heights[:, None], right=True).squeeze(-1)
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from grpo.config.errors import ConfigError
-from grpo.config.estimate import Memory, batch_lines, memory_of, parameter_count, training_flops, work_of
+from grpo.config.estimate import batch_lines, memory_of, parameter_count, savings, training_flops, work_of
 from grpo.config.load import to_yaml
 from grpo.config.schema import ReinforceConfig, RunConfig
 from grpo.config.slices import DataConfig, RewardConfig
@@ -23,7 +23,7 @@ def dry_run(config: RunConfig) -> int:
     print(to_yaml(config))
     sections = {
         "Batches": batch_lines(config),
-        "Memory of an update, on one device (estimate)": memory_lines(config),
+        "Peak memory above the libraries, by phase (estimate)": memory_lines(config),
         "Work and cost (estimate)": cost_lines(config),
     }
     for title, lines in sections.items():
@@ -37,15 +37,24 @@ def dry_run(config: RunConfig) -> int:
 
 
 def memory_lines(config: RunConfig) -> Iterator[str]:
-    """The memory estimate, largest parts by name."""
-    memory = memory_of(config)
-    if memory is None:
+    """The phases with their parts, the largest marked, and what would lower it most."""
+    estimate = memory_of(config)
+    if estimate is None:
         yield f"unknown: the size of {config.model.name} is neither in its name nor in a local folder"
         return
     yield f"{parameter_count(config.model):,} parameters in {config.model.dtype}"
-    parts = {name: getattr(memory, name) for name in Memory.__dataclass_fields__}
-    yield ", ".join(f"{name} {gibibytes(size)}" for name, size in parts.items() if size)
-    yield f"together about {gibibytes(memory.total)}, and the engine's key-value cache as set in rollout"
+    width = max(len(phase.label) for phase in estimate.phases)
+    for phase in estimate.phases:
+        held = sorted(phase.device.items(), key=lambda part: -part[1])
+        parts = ", ".join(f"{name} {gibibytes(size)}" for name, size in held)
+        mark = "  <- peak" if phase is estimate.peak else ""
+        yield f"{phase.label:<{width}}  {gibibytes(phase.total):>9}: {parts}{mark}"
+    where = f" on the device, {gibibytes(estimate.host_bytes)} on the host" if estimate.host_bytes else ""
+    yield f"peak about {gibibytes(estimate.peak_bytes)}{where}"
+    for reason in estimate.unknown:
+        yield f"not counted: {reason}"
+    found = [f"{saving.change} (-{gibibytes(saving.bytes)})" for saving in savings(config)]
+    yield f"To lower it: {', '.join(found)}" if found else "No knob would lower it"
 
 
 def gibibytes(size: int) -> str:

@@ -56,7 +56,7 @@ def _qwen2(config: ScratchConfig, tokenizer: Qwen2Tokenizer) -> Qwen2Config:
 
 
 def _bytes(config: ScratchConfig) -> Qwen2Tokenizer:
-    return _wrap([PAD, EOS, *TAGS, *sorted(ByteLevel.alphabet())], [], PLAIN_TEMPLATE, config.context)
+    return wrap_tokens([PAD, EOS, *TAGS, *sorted(ByteLevel.alphabet())], [], PLAIN_TEMPLATE, config.context)
 
 
 def _byte_pairs(texts: Iterable[str], config: ScratchConfig) -> Qwen2Tokenizer:
@@ -72,10 +72,12 @@ def _byte_pairs(texts: Iterable[str], config: ScratchConfig) -> Qwen2Tokenizer:
     trained.train_from_iterator(texts, trainer)
     model = json.loads(trained.to_str())["model"]
     merges = [tuple(pair) for pair in model["merges"]]
-    return _wrap(sorted(model["vocab"], key=model["vocab"].get), merges, CHAT_TEMPLATE, config.context)
+    return wrap_tokens(sorted(model["vocab"], key=model["vocab"].get), merges, CHAT_TEMPLATE, config.context)
 
 
-def _wrap(tokens: Sequence[str], merges: list[tuple[str, str]], chat_template: str, context: int) -> Qwen2Tokenizer:
+def wrap_tokens(
+    tokens: Sequence[str], merges: list[tuple[str, str]], chat_template: str, context: int
+) -> Qwen2Tokenizer:
     """`AutoTokenizer` loads every Qwen2 folder as a Qwen2Tokenizer, so it has to be one from the start."""
     tokenizer = Qwen2Tokenizer(
         vocab={token: index for index, token in enumerate(tokens)},

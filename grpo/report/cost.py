@@ -87,7 +87,19 @@ def cost_table(run: RunData) -> str:
     )
     return (
         f"{SCROLL}<table><caption>Cost per stage</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{rows}</tbody><tfoot>{_row(whole, used.currency, 'th')}</tfoot></table></div>"
+        f"<tbody>{rows}</tbody><tfoot>{_row(whole, used.currency, 'th')}</tfoot></table>{memory_line(run)}</div>"
+    )
+
+
+def memory_line(run: RunData) -> str:
+    """The peak above what the libraries took, beside the dry run's estimate of it; empty where either is not known."""
+    memory = mapping(run.summary.get("memory"))
+    measured, estimated = number(memory.get("peak_over_base_bytes")), number(memory.get("estimated_bytes"))
+    if measured is None or estimated is None:
+        return ""
+    return (
+        f'<p class="caption">Peak memory above the libraries: {size(measured)}; the dry run estimates '
+        f"{size(estimated)}.</p>"
     )
 
 

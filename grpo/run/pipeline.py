@@ -21,12 +21,13 @@ from grpo.run.checkpoint import Checkpoint, CheckpointError, newest_checkpoint
 from grpo.run.disk import DiskSpaceError
 from grpo.run.folder import OpenRun, RunFolder, config_hash, open_run
 from grpo.run.interrupt import Interruption
+from grpo.run.memory import GAUGE
 from grpo.run.random import derive_seed
 from grpo.run.summary import Summary
 from grpo.stages.context import InterruptedRun, RunContext
 from grpo.stages.engine_slot import EngineSlot
 from grpo.stages.registry import STAGES
-from grpo.stages.totals import StageTotals, peak_memory_bytes
+from grpo.stages.totals import StageTotals
 from grpo.track.tracker import open_tracker
 from grpo.update.mismatch import LogprobMismatchError
 from grpo.update.optimizer import NonFiniteError
@@ -69,6 +70,7 @@ def _run(config: RunConfig, values: dict[str, Any], opened: OpenRun) -> int:
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(derive_seed(config.seed, "run"))
+    GAUGE.start()
     progress = _progress(folder, config) if opened.resumed else Progress(done={}, checkpoint=None, step=0)
     write_bytes(folder.config_file, to_yaml(config).encode())
     tracker = open_tracker(
@@ -123,6 +125,7 @@ def _run_stages(context: RunContext, progress: Progress) -> None:
         path = here.path if here is not None and here.meta["stage"] == name else None
         stage = context.config.stages[name]
         context.folder.stage(name).mkdir(parents=True, exist_ok=True)
+        GAUGE.stage(name, "load")
         totals = STAGES[stage.kind](name, stage, context, path)
         if context.engine.running is not None:
             context.summary.engine(context.engine.running.name, context.engine.running.library_version)
@@ -131,8 +134,10 @@ def _run_stages(context: RunContext, progress: Progress) -> None:
 
 def _record_done(name: str, totals: StageTotals, context: RunContext) -> None:
     """The stage's outputs are on disk; from here on a resume skips it."""
-    entry = {"kind": context.config.stages[name].kind, **asdict(totals), "peak_memory_bytes": peak_memory_bytes()}
+    entry = {"kind": context.config.stages[name].kind, **asdict(totals), "peak_memory_bytes": GAUGE.peak_of(name)}
+    entry["peak_memory_by_phase"] = GAUGE.phases_of(name)
     context.summary.stage_finished(name, entry)
+    context.summary.measured_memory(GAUGE.base)
     context.summary.write("running")
     write_json(context.folder.stage(name) / DONE_FILE, {"last_step": context.step, **entry})
 

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from grpo.config.estimate import memory_of
 from grpo.config.schema import RunConfig
 from grpo.run.atomic import write_json
 from grpo.run.commit import git_commit
@@ -32,6 +33,7 @@ class Summary:
             "eval": [],
             "eval_gain": [],
             "sync_logprob_diff_max": None,
+            "memory": {"estimated_bytes": _estimated_bytes(config)},
         }
 
     def restore(self, earlier: Mapping[str, Any]) -> None:
@@ -70,12 +72,25 @@ class Summary:
             "currency": self._cost.currency,
         }
 
+    def measured_memory(self, base: int) -> None:
+        """Bytes in use before the first stage, the highest peak of the stages so far, and what it lies above the base,
+        beside the dry run's estimate of that."""
+        peaks = [stage["peak_memory_bytes"] for stage in self.content["stages"].values()]
+        peak = max(peaks, default=base)
+        self.content["memory"] |= {"base_bytes": base, "peak_bytes": peak, "peak_over_base_bytes": peak - base}
+
     def write(self, status: str, error: str | None = None) -> None:
         """`running`, `finished`, `interrupted` or `failed`."""
         self.content["status"] = status
         if error is not None:
             self.content["error"] = error
         write_json(self._file, self.content)
+
+
+def _estimated_bytes(config: RunConfig) -> int | None:
+    """Of the peak over the base; None when the model's shape is unknown."""
+    estimate = memory_of(config)
+    return None if estimate is None or estimate.unknown else estimate.peak_bytes
 
 
 def devices() -> int:

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from grpo.run.atomic import flush_to_disk
 
+CHECKED_ELEMENTS = 2**20
 ALIASES = "aliases"
 """Metadata key: JSON object from a name that is not stored to the stored name it shares memory with."""
 
@@ -24,7 +25,8 @@ def require_finite(tensors: Mapping[str, torch.Tensor], what: str) -> None:
     """
     for name, tensor in tensors.items():
         if tensor.is_floating_point() or tensor.is_complex():
-            bad = tensor.numel() - int(torch.isfinite(tensor).sum())
+            # In slices: a sum over bools has an int64 copy of them, eight bytes an element.
+            bad = sum(int((~torch.isfinite(part)).sum()) for part in tensor.reshape(-1).split(CHECKED_ELEMENTS))
             if bad:
                 raise ValueError(f"{what}: tensor {name!r} has {bad} of {tensor.numel()} values that are not finite")
 

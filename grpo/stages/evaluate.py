@@ -9,13 +9,14 @@ from pathlib import Path
 
 from grpo.config.schema import EvaluateConfig
 from grpo.run.atomic import write_json
+from grpo.run.memory import GAUGE
 from grpo.stages.context import RunContext
 from grpo.stages.engine_slot import EVALUATED_AT_ONCE
 from grpo.stages.intervals import mean_interval, paired_gain, pass_at_k, wilson
 from grpo.stages.reinforce import sampling_settings
 from grpo.stages.sampler import PolicySampler
 from grpo.stages.scoring import Scorer
-from grpo.stages.totals import Clock, StageTotals, peak_memory_bytes
+from grpo.stages.totals import Clock, StageTotals
 from grpo.types import SamplingSettings, StepMetrics
 from grpo.update.mismatch import mismatch_limit
 from grpo.update.packing import PackingLimits
@@ -80,7 +81,7 @@ def run_evaluate(name: str, stage: EvaluateConfig, context: RunContext, checkpoi
     _report(name, found, context)
     context.summary.add_evaluations([one.summary(name) for one in found])
     context.step += 1
-    values = _metrics(found) | clock.metrics() | {"memory/peak_rss_bytes": float(peak_memory_bytes())}
+    values = _metrics(found) | clock.metrics() | {"memory/peak_rss_bytes": float(GAUGE.peak_of(name))}
     context.tracker.log(StepMetrics(step=context.step, stage=name, stage_step=1, values=values))
     return StageTotals(wall_seconds=clock.elapsed, tokens_sampled=sum(one.tokens for one in found))
 

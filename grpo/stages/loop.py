@@ -8,9 +8,10 @@ from typing import Protocol
 
 from grpo.data.cursor import ProblemCursor
 from grpo.run.checkpoint import load_checkpoint, save_checkpoint
+from grpo.run.memory import BETWEEN, GAUGE
 from grpo.run.state import ModelState, OptimizerState, RandomState, StateRegistry
 from grpo.stages.context import RunContext
-from grpo.stages.totals import StageTotals, peak_memory_bytes
+from grpo.stages.totals import StageTotals
 from grpo.types import StepMetrics
 from grpo.update.optimizer import Optimizer
 from grpo.update.policy import Policy
@@ -55,12 +56,14 @@ def train(trainer: StepTrainer, name: str, steps: int, context: RunContext, chec
     if checkpoint is not None:
         done = int(load_checkpoint(checkpoint, trainer.parts()).meta["stage_step"])
     context.tracker.stage_started(name, context.config.stages[name].kind, steps, done)
-    trainer.start()
+    with GAUGE.phase("sync"):
+        trainer.start()
+    GAUGE.enter(BETWEEN)
     saving = 0.0
     for index in range(done, steps):
         started = time.perf_counter()
         values = trainer.step(index)
-        values["memory/peak_rss_bytes"] = peak_memory_bytes()
+        values["memory/peak_rss_bytes"] = GAUGE.peak_of(name)
         if saving:
             values["time/checkpoint"] = saving
         context.step += 1
@@ -73,15 +76,17 @@ def train(trainer: StepTrainer, name: str, steps: int, context: RunContext, chec
             saving = _save(trainer, name, index + 1, context)
         if asked:
             context.stop_if_asked()
+    GAUGE.enter("save")
 
 
 def _save(trainer: StepTrainer, name: str, stage_step: int, context: RunContext) -> float:
     started = time.perf_counter()
-    save_checkpoint(
-        context.folder.checkpoints,
-        context.step,
-        trainer.parts(),
-        {"stage": name, "stage_step": stage_step},
-        keep=context.config.checkpoint.keep,
-    )
+    with GAUGE.phase("checkpoint"):
+        save_checkpoint(
+            context.folder.checkpoints,
+            context.step,
+            trainer.parts(),
+            {"stage": name, "stage_step": stage_step},
+            keep=context.config.checkpoint.keep,
+        )
     return time.perf_counter() - started

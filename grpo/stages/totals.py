@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from dataclasses import asdict, dataclass, fields
 
+from grpo.run.memory import GAUGE
 from grpo.run.state import PartState
 
 
@@ -29,23 +29,25 @@ class StageTotals:
 
 
 class Clock:
-    """Seconds per phase of one step: `with clock("rollout"): ...`."""
+    """Seconds per phase of one step: `with clock("rollout"): ...`; the phase's peak memory goes to the gauge."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._started = time.perf_counter()
-        self._phase, self._phase_started = "", 0.0
+        self._phase, self._phase_started, self._outside = "", 0.0, ""
 
     def __call__(self, phase: str) -> Clock:
         self._phase = phase
         return self
 
     def __enter__(self) -> None:
+        self._outside = GAUGE.enter(self._phase)
         self._phase_started = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
         spent = time.perf_counter() - self._phase_started
         self.seconds[self._phase] = self.seconds.get(self._phase, 0.0) + spent
+        GAUGE.enter(self._outside)
 
     @property
     def elapsed(self) -> float:
@@ -55,12 +57,3 @@ class Clock:
     def metrics(self) -> dict[str, float]:
         """`time/<phase>` and `step_time`, seconds."""
         return {f"time/{phase}": spent for phase, spent in self.seconds.items()} | {"step_time": self.elapsed}
-
-
-def peak_memory_bytes() -> int:
-    """Peak resident memory of this process so far (on a GPU: peak allocated device memory)."""
-    import torch
-
-    if torch.cuda.is_available():
-        return int(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

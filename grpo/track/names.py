@@ -194,7 +194,7 @@ SPEED = (
     Metric(
         "memory/peak_rss_bytes",
         "bytes",
-        "Highest resident memory of the trainer process so far.",
+        "Highest memory of the stage so far: resident in the process, on a GPU allocated there.",
         "Flat after the first steps; steady growth is a leak.",
         timed=True,
     ),

@@ -10,19 +10,19 @@ import pytest
 
 from grpo.config.docs import document, unexplained
 from grpo.config.estimate import (
-    LOGITS_BYTES,
-    activations_of,
+    Phase,
     adapter_parameters,
     batch_lines,
     memory_of,
     parameter_count,
-    states_of,
+    parts,
+    savings,
     training_flops,
     work_of,
 )
 from grpo.config.leaves import all_leaves
 from grpo.config.load import load_config
-from grpo.config.schema import ReinforceConfig
+from grpo.config.schema import ReinforceConfig, RunConfig
 from grpo.config.slices import LoraConfig, ModelConfig, OptimizerConfig, ScratchConfig
 
 DEFAULT = load_config()
@@ -63,7 +63,7 @@ def test_work_counts_every_stage() -> None:
 def test_scratch_parameters_equal_the_real_model(tied: bool, tokenizer: str) -> None:
     from transformers import Qwen2ForCausalLM
 
-    from grpo.config.estimate import BYTE_VOCABULARY
+    from grpo.config.estimate.shape import BYTE_VOCABULARY
     from grpo.model.scratch import EOS, PAD, TAGS
 
     assert len({PAD, EOS, *TAGS}) + 256 == BYTE_VOCABULARY
@@ -92,19 +92,64 @@ def test_parameters_of_a_folder_and_of_a_name(tmp_path: Path) -> None:
     assert parameter_count(ModelConfig(name="someone/some-model")) is None
 
 
-def test_memory_adds_up() -> None:
-    memory, parameters = memory_of(DEFAULT), parameter_count(DEFAULT.model)
-    assert memory is not None and parameters is not None
-    assert memory.weights == memory.gradients == 4 * parameters
-    assert memory.moments == 8 * parameters
-    assert memory.reference == 0
-    assert memory.total == 5 * memory.weights + memory.activations + memory.logits
-    config = copy.deepcopy(DEFAULT)
-    stage = config.stages["rl"]
-    assert isinstance(stage, ReinforceConfig)
-    stage.algorithm.kl_coef = 0.1
-    larger = memory_of(config)
-    assert larger is not None and larger.total - memory.total == memory.weights
+def config_with(*overrides: str) -> RunConfig:
+    return load_config(["rollout=transformers", *overrides])
+
+
+def phase_of(config: RunConfig, label: str, *, gpu: bool = False) -> Phase:
+    estimate = memory_of(config, gpu=gpu)
+    assert estimate is not None
+    return next(phase for phase in estimate.phases if phase.label == label)
+
+
+def test_an_update_holds_weights_engine_moments_and_what_a_micro_batch_keeps() -> None:
+    """By hand: 658,560 parameters in float32, 262 of 128 of them the head's."""
+    config = config_with("stages.rl.prompts_per_step=1", "rollout.completions_per_prompt=2", "rollout.max_tokens=11")
+    phase = phase_of(config, "rl update")
+    weights, tokens = 4 * 658_560, 8 + 2 * 10
+    assert parameter_count(config.model) == 658_560
+    assert phase.device["weights"] == phase.device["engine"] == weights
+    assert phase.device["moments"] == 2 * weights
+    assert phase.device["gradients"] == 4 * 262 * 128
+    share = (8 + 2 * (8 + 10)) / tokens
+    layer = 2 * 3 * 128 + 2 * 128 + 128 + 2 * 64 * share + 4 * 384
+    assert phase.device["activations"] == pytest.approx(tokens * 4 * (3 * layer * parts.HOLES + 3 * 128), rel=1e-6)
+    assert phase_of(config, "rl optimizer").device["gradients"] == weights
+    assert "reference" not in phase.device
+    assert phase_of(config_with("algorithm.kl_coef=0.1"), "rl update").device["reference"] == weights
+
+
+def test_several_micro_batches_find_all_gradients_there() -> None:
+    one, several = config_with("optimizer.max_tokens_per_micro_batch=65536"), config_with()
+    assert phase_of(one, "rl update").device["gradients"] < phase_of(several, "rl update").device["gradients"]
+    assert phase_of(several, "rl update").device["gradients"] == 4 * 658_560
+
+
+def test_the_peak_is_the_largest_phase_and_the_engine_stays_once_started() -> None:
+    estimate = memory_of(config_with(), gpu=False)
+    assert estimate is not None
+    labels = [phase.label for phase in estimate.phases]
+    assert labels[0] == "create" and "cold_start update" in labels and labels[-1] == "export save"
+    assert estimate.peak_bytes == max(phase.total for phase in estimate.phases)
+    started = [phase.label for phase in estimate.phases if "engine" in phase.device]
+    assert started == labels[labels.index("cold_start_eval rollout") :]
+
+
+def test_on_a_gpu_host_states_and_the_reference_are_not_on_the_device() -> None:
+    config = config_with("algorithm.kl_coef=0.1", "optimizer.states=host")
+    cpu, gpu = phase_of(config, "rl update"), phase_of(config, "rl update", gpu=True)
+    assert cpu.host == {} and {"reference", "moments"} <= cpu.device.keys()
+    assert set(gpu.host) == {"reference", "moments"} and not set(gpu.host) & set(gpu.device)
+
+
+def test_a_hub_model_without_a_folder_says_what_is_not_counted() -> None:
+    estimate = memory_of(load_config(["model=hf", "model.name=Qwen/Qwen2.5-1.5B"]), gpu=True)
+    assert estimate is not None
+    assert "activations" in estimate.unknown[0] and "Qwen/Qwen2.5-1.5B" in estimate.unknown[0]
+    assert (
+        phase_of(load_config(["model=hf", "model.name=Qwen/Qwen2.5-1.5B"]), "rl update", gpu=True).device["weights"]
+        == 3 * 10**9
+    )
 
 
 def test_adapters_save_gradients_moments_and_the_reference() -> None:
@@ -115,29 +160,42 @@ def test_adapters_save_gradients_moments_and_the_reference() -> None:
     assert adapter_parameters(model) == 2 * 3 * per_layer
     assert adapter_parameters(ModelConfig(scratch=shape, lora=LoraConfig(rank=3, targets=["v_proj"]))) == 2 * 3 * 48
     assert adapter_parameters(ModelConfig(scratch=shape)) == 0
-    config = copy.deepcopy(DEFAULT)
+    config = config_with("algorithm.kl_coef=0.1")
     config.model = model
-    stage = config.stages["rl"]
-    assert isinstance(stage, ReinforceConfig)
-    stage.algorithm.kl_coef = 0.1
-    memory = memory_of(config)
-    assert memory is not None
-    assert memory.gradients == 4 * adapter_parameters(model) and memory.moments == 2 * memory.gradients
-    assert memory.reference == 0 and memory.weights == 4 * (parameter_count(model) or 0) + memory.gradients
+    device = phase_of(config, "rl update").device
+    assert device["gradients"] == 4 * adapter_parameters(model) and device["moments"] == 2 * device["gradients"]
+    assert "reference" not in device
+    assert device["weights"] == 4 * (parameter_count(model) or 0) + device["gradients"]
 
 
-def test_recomputing_offloading_and_smaller_micro_batches_save_activations() -> None:
-    model, optimizer = ModelConfig(), OptimizerConfig()
-    whole = activations_of(model, optimizer)
-    recomputed = activations_of(ModelConfig(activations="recompute"), optimizer)
-    assert activations_of(ModelConfig(activations="offload"), optimizer) < recomputed < whole
-    assert activations_of(model, OptimizerConfig(max_tokens_per_micro_batch=4096)) == whole // 2
+def test_the_knobs_that_save_most_are_named_with_what_they_save() -> None:
+    deep = "model.scratch.layers=8"
+    config = config_with(deep)
+    before = memory_of(config, gpu=False)
+    found = savings(config, gpu=False)
+    assert before is not None and 1 <= len(found) <= 3
+    assert found == sorted(found, key=lambda saving: -saving.bytes)
+    for saving in found:
+        after = memory_of(config_with(deep, saving.change), gpu=False)
+        assert after is not None and before.peak_bytes - after.peak_bytes == saving.bytes > 0
+    assert "model.activations=recompute" in [saving.change for saving in found]
+    assert all("offload" not in saving.change for saving in found), "a CPU's memory is the host's"
 
 
-def test_logit_cap_is_the_kernels() -> None:
+def test_what_vllm_cannot_run_is_not_proposed() -> None:
+    assert all("bfloat16" not in saving.change for saving in savings(load_config(), gpu=False, most=9))
+
+
+def test_limits_are_the_kernels_and_the_engine_slots() -> None:
+    from grpo.config.estimate import memory
     from grpo.kernels.token_logprob import chunks
+    from grpo.stages import engine_slot
 
-    assert chunks.BUFFER_BYTES["cpu"] == LOGITS_BYTES
+    assert chunks.BUFFER_BYTES == parts.BUFFER_BYTES
+    assert (memory.MOST_AT_ONCE, memory.EVALUATED_AT_ONCE) == (
+        engine_slot.MOST_SEQUENCES,
+        engine_slot.EVALUATED_AT_ONCE,
+    )
 
 
 def test_configuration_page_is_up_to_date() -> None:
@@ -153,7 +211,7 @@ def test_every_knob_is_explained_and_they_stay_few() -> None:
 def test_bytes_of_optimizer_states() -> None:
     """Two moments in the weights' dtype; or two bytes, a residual under bfloat16, and two float32 scales for 256."""
     found = {
-        (name, dtype): states_of(1024, ModelConfig(dtype=dtype), OptimizerConfig(name=name))
+        (name, dtype): parts.states(1024, dtype, OptimizerConfig(name=name))
         for name in ("adamw", "compact_adamw")
         for dtype in ("float32", "bfloat16")
     }

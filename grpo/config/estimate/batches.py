@@ -1,0 +1,51 @@
+"""How prompts become completions, micro-batches and optimizer steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from grpo.config.schema import EvaluateConfig, ReinforceConfig, RunConfig, SFTConfig
+
+
+def batch_lines(config: RunConfig) -> Iterator[str]:
+    """One line per stage of the pipeline: how prompts become completions, micro-batches and optimizer steps."""
+    for name in config.pipeline:
+        stage = config.stages[name]
+        if isinstance(stage, ReinforceConfig):
+            yield f"{name}: {reinforce_line(stage)}"
+        elif isinstance(stage, SFTConfig):
+            yield f"{name}: {stage.demonstrations_per_step} demonstrations → 1 optimizer step, {stage.steps:,} times"
+        elif isinstance(stage, EvaluateConfig):
+            yield (
+                f"{name}: at most {held_out_problems(stage):,} held-out problems × "
+                f"({stage.samples_per_problem} sampled + 1 greedy) completions"
+            )
+        else:
+            yield f"{name}: writes the model of {stage.model_from}"
+
+
+def reinforce_line(stage: ReinforceConfig) -> str:
+    """The batch arithmetic of one rollout step."""
+    group = stage.rollout.completions_per_prompt
+    completions = stage.prompts_per_step * group
+    cap = stage.optimizer.max_tokens_per_micro_batch
+    batches = math.ceil(completions * stage.rollout.max_tokens / cap)
+    steps = stage.optimizer_steps_per_rollout
+    batches = max(batches, steps)
+    return (
+        f"{stage.prompts_per_step} prompts × {group} completions = {completions} completions of ≤ "
+        f"{stage.rollout.max_tokens} tokens → about {batches} {plural('micro-batch', batches)} of ≤ {cap} tokens → "
+        f"{steps} optimizer {plural('step', steps)}, {stage.steps:,} times"
+    )
+
+
+def plural(word: str, count: int) -> str:
+    """`step` or `steps`, `micro-batch` or `micro-batches`."""
+    return word if count == 1 else word + ("es" if word.endswith("ch") else "s")
+
+
+def held_out_problems(stage: EvaluateConfig) -> int:
+    """Most problems an evaluation looks at."""
+    data = stage.data
+    return min(data.arithmetic.held_out, data.eval_rows) if data.source == "arithmetic" else data.eval_rows

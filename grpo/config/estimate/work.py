@@ -1,0 +1,42 @@
+"""Most tokens a run handles, and the arithmetic that takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from grpo.config.estimate.batches import held_out_problems
+from grpo.config.schema import EvaluateConfig, ReinforceConfig, RunConfig, SFTConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageWork:
+    """Most tokens one stage handles."""
+
+    name: str
+    sampled: int
+    """Tokens the engine generates."""
+    trained: int
+    """Tokens that pass forward and backward."""
+
+
+def work_of(config: RunConfig) -> list[StageWork]:
+    """Most tokens of every stage; the prompt is not counted, demonstrations count at the completion limit."""
+    found = []
+    for name in config.pipeline:
+        stage = config.stages[name]
+        sampled = trained = 0
+        if isinstance(stage, ReinforceConfig):
+            sampled = stage.steps * stage.prompts_per_step * stage.rollout.completions_per_prompt
+            sampled *= stage.rollout.max_tokens
+            trained = sampled
+        elif isinstance(stage, SFTConfig):
+            trained = stage.steps * stage.demonstrations_per_step * config.rollout.max_tokens
+        elif isinstance(stage, EvaluateConfig):
+            sampled = held_out_problems(stage) * (stage.samples_per_problem + 1) * stage.rollout.max_tokens
+        found.append(StageWork(name=name, sampled=sampled, trained=trained))
+    return found
+
+
+def training_flops(parameters: int, work: list[StageWork]) -> int:
+    """Multiply-adds counted twice: 6 per parameter and trained token, 2 per sampled one (Kaplan et al. 2020, 2.1)."""
+    return parameters * sum(6 * stage.trained + 2 * stage.sampled for stage in work)
