@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.memory_shapes import QUICK, REWARD, SHAPES, Shape
+from benchmarks.record import facts
 from grpo.config.estimate import Estimate, memory_of
 from grpo.config.load import load_config
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 rows.append(compare(shape, measure(shape, Path(place)), Path(place)))
             print(line(rows[-1]), flush=True)
     if options.out:
-        record = {"bound": BOUND, "cores": len(os.sched_getaffinity(0)), "shapes": rows}
+        record = facts("memory_estimate", 0) | {"bound": BOUND, "shapes": rows}
         options.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return int(any(row["held_out"] and abs(row["ratio"] - 1) > BOUND for row in rows))
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.optimizer_tables import optimizer_table, quality_table
+from benchmarks.own_tables import estimate_table, optimizer_table, quality_table
 from benchmarks.record import RESULTS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
@@ -198,6 +198,7 @@ TABLES: dict[str, tuple[str, Table]] = {
     "update": ("update", update_table),
     "optimizer": ("optimizer", with_source(optimizer_table)),
     "quality": ("optimizer_quality", with_source(quality_table)),
+    "estimate": ("memory_estimate", with_source(estimate_table)),
     "gpu": ("gpu", gpu_table),
 }
 """Name of a marker → the kind of record it shows, and how."""

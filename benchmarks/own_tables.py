@@ -1,4 +1,4 @@
-"""Tables of the optimizer's results for docs/performance.md: what a step costs, and whether it learns the same."""
+"""Tables of docs/performance.md without a peer: the optimizer's step, whether it learns the same, the memory estimate."""
 
 from __future__ import annotations
 
@@ -52,6 +52,17 @@ def _embedded_rows(found: Mapping[str, Any]) -> Iterator[str]:
         shared = found["overlaps"].get(name)
         overlap = "" if shared is None else f"{_of(shared['accuracy_by_seed'])} seeds, {_of(shared['curve'])} tenths"
         yield f"| {name} | {seeds} | {100 * row['mean']:.1f} % | {overlap} |"
+
+
+def estimate_table(record: Mapping[str, Any]) -> Iterator[str]:
+    """Peak memory as a dry run says it, and as real runs had it."""
+    yield f"\nMiB over what the process held after its imports; held-out runs are to be within {record['bound']:.0%}.\n"
+    yield "| run | | estimated | measured | ratio | peak in: estimated, measured |"
+    yield "|---|---|---|---|---|---|"
+    for row in record["shapes"]:
+        kind = "held out" if row["held_out"] else "calibration"
+        sizes = f"{row['estimated_bytes'] / MEBI:,.0f} | {row['measured_bytes'] / MEBI:,.0f} | {row['ratio']:.2f}"
+        yield f"| {row['name']} | {kind} | {sizes} | {row['estimated_peak']}, {row['measured_peak']} |"
 
 
 def _of(flags: Sequence[bool | None]) -> str:
