@@ -1,4 +1,4 @@
-"""Tables of docs/performance.md without a peer: the optimizer's step, whether it learns the same, the memory estimate."""
+"""Tables of docs/performance.md without a peer: the optimizer, what it learns, and the memory estimate."""
 
 from __future__ import annotations
 
