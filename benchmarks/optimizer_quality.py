@@ -55,6 +55,9 @@ ARMS = {
     "bfloat16 compact": Arm(optimizer="compact_adamw", dtype="bfloat16"),
     "bfloat16 adamw": Arm(optimizer="adamw", dtype="bfloat16"),
 }
+BFLOAT16_MISMATCH = 0.05
+"""Mean nats: on the probe's random tokens this small, sharp model differs by 0.022 in bfloat16, just above the default
+stop of 0.02, because the trainer's attention is in float32 on a CPU and the sampler's is not."""
 EMBEDDED_ARMS = ("float32 adamw", "float32 compact", "bfloat16 compact")
 
 
@@ -122,6 +125,8 @@ def embedded(plan: Plan, root: Path) -> dict[str, Any]:
         for name in EMBEDDED_ARMS:
             arm, begun = ARMS[name], time.perf_counter()
             chosen = [f"optimizer={arm.optimizer}", f"model.dtype={arm.dtype}", "pipeline=[rl,rl_eval]", start]
+            if arm.dtype == "bfloat16":
+                chosen.append(f"rollout.max_logprob_diff={BFLOAT16_MISMATCH}")
             folder = run(plan, root / f"{name.replace(' ', '_')}_{seed}", [f"seed={seed}", *chosen])
             seconds[name].append(time.perf_counter() - begun)
             lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
