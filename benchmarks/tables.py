@@ -155,6 +155,27 @@ def _update_case(model: str, name: str, case: Mapping[str, Any]) -> Iterator[str
         f"Ours against TRL, each at its fastest: {time} of the time, {memory} of the extra memory "
         f"({bars['memory_at_least']:.2f} of the least that any of TRL's settings needs)."
     )
+    yield from _leanest(case["rows"])
+
+
+def _leanest(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Our setting that needs least memory, with the same optimizer, against TRL's fastest and leanest."""
+    passed = [row for row in rows if row["status"] == "passed" and "optimizer" not in row["setting"]]
+    ours, trl = ([row for row in passed if row["side"] == side] for side in ("ours", "trl"))
+    lean, fastest = min(ours, key=_extra), min(trl, key=_seconds)
+    yield (
+        f"\nOurs at its leanest, {_setting(lean['setting'])}: {_seconds(lean) / _seconds(fastest):.2f} of the time and "
+        f"{_extra(lean) / _extra(fastest):.2f} of the extra memory of TRL's fastest, "
+        f"{_extra(lean) / min(map(_extra, trl)):.2f} of the memory of TRL's leanest."
+    )
+
+
+def _extra(row: Mapping[str, Any]) -> float:
+    return float(row["memory"]["extra_bytes"])
+
+
+def _seconds(row: Mapping[str, Any]) -> float:
+    return float((row["seconds"] if "seconds" in row else row["trial_seconds"])["median"])
 
 
 SIDES = {"ours": "ours", "trl": "TRL GRPOTrainer"}
@@ -165,7 +186,9 @@ def _ratio(bars: Mapping[str, Any], name: str) -> str:
 
 
 def _setting(setting: Mapping[str, Any]) -> str:
-    words = {"micro_batch": "micro-batch {:,}", "attention": "{}", "optimizer": "{}"}
+    """Micro-batches are ours by tokens, TRL's by completions."""
+    unit = "tokens" if "attention" in setting else "completions"
+    words = {"micro_batch": f"micro-batches of {{:,}} {unit}", "attention": "{}", "optimizer": "{}"}
     return ", ".join(words[key].format(value) for key, value in setting.items())
 
 
