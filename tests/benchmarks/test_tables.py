@@ -74,7 +74,10 @@ def test_the_update_table() -> None:
 
     rows = [
         side("ours", {"micro_batch": 8192, "attention": "flex"}, 4.0, 900),
+        side("ours", {"micro_batch": 512, "attention": "flex"}, 5.0, 600),
+        side("ours", {"micro_batch": 512, "attention": "flex", "optimizer": "compact_adamw"}, 5.0, 100),
         side("trl", {"micro_batch": 4}, 10.0, 1500),
+        side("trl", {"micro_batch": 1}, 12.0, 1200),
     ]
     bars = {"allowed": 0.5, "time": 0.4, "memory_at_fastest": 0.6, "memory_at_least": 0.75, "time_met": True}
     case = {
@@ -86,8 +89,13 @@ def test_the_update_table() -> None:
     }
     text = "\n".join(update_table(FACTS | {"model_name": "0.1B", "cases": {"main": case}}))
     assert "main: 0.1B shape (112 M parameters), float32, activations: keep; prompt 64" in text
-    assert "| ours, micro-batch 8,192, flex | 4 | 900 | 2,700 | 3.5e-03 | 7 |" in text
+    assert "| ours, micro-batches of 8,192 tokens, flex | 4 | 900 | 2,700 | 3.5e-03 | 7 |" in text
+    assert "| TRL GRPOTrainer, micro-batches of 4 completions | 10 |" in text
     assert "0.40 of the time, **0.60** (wanted 0.5) of the extra memory (0.75 of the least" in text
+    assert (
+        "Ours at its leanest, micro-batches of 512 tokens, flex: 0.50 of the time and 0.40 of the extra memory" in text
+    )
+    assert "0.50 of the memory of TRL's leanest" in text
 
 
 def test_check_sees_a_stale_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, capsys: Any) -> None:
