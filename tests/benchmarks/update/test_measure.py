@@ -89,7 +89,7 @@ def test_a_whole_case_in_its_processes(tmp_path: Path, monkeypatch: pytest.Monke
     """The command itself; TRL's trainer has to give the same loss and gradient as ours and float64."""
     if reason := absent("trl"):
         pytest.skip(reason)
-    monkeypatch.setattr(command, "our_settings", lambda lengths: TINY.settings["ours"])
+    monkeypatch.setattr(command, "our_settings", lambda lengths, attention: TINY.settings["ours"])
     out = tmp_path / "update.json"
     command.main(["--model", "tiny", "--cases", "tiny", "--micro-batches", "4", "--repeats", "2", "--out", str(out)])
     case = json.loads(out.read_text())["cases"]["tiny"]
