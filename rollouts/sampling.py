@@ -46,7 +46,7 @@ def draw(logprobs: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
     """
     assert logprobs.ndim == 2 and uniforms.shape == logprobs.shape[:1], (logprobs.shape, uniforms.shape)
     at_once = max(1, DRAWN_ENTRIES // logprobs.shape[1])
-    parts = zip(logprobs.split(at_once), uniforms.split(at_once), strict=True)
+    parts = zip(torch.split(logprobs, at_once), torch.split(uniforms, at_once), strict=True)
     return torch.cat([_inverted(rows, noise) for rows, noise in parts])
 
 

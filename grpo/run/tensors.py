@@ -26,7 +26,8 @@ def require_finite(tensors: Mapping[str, torch.Tensor], what: str) -> None:
     for name, tensor in tensors.items():
         if tensor.is_floating_point() or tensor.is_complex():
             # In slices: a sum over bools has an int64 copy of them, eight bytes an element.
-            bad = sum(int((~torch.isfinite(part)).sum()) for part in tensor.reshape(-1).split(CHECKED_ELEMENTS))
+            parts = torch.split(tensor.reshape(-1), CHECKED_ELEMENTS)
+            bad = sum([int((~torch.isfinite(part)).sum()) for part in parts])
             if bad:
                 raise ValueError(f"{what}: tensor {name!r} has {bad} of {tensor.numel()} values that are not finite")
 
