@@ -5,8 +5,6 @@ On a CPU: resident set size, with the kernel's high-water mark put back before t
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import json
 import os
 import subprocess
@@ -16,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from grpo.run.memory import release_freed
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASURED_WITH = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
@@ -71,14 +71,9 @@ def now() -> int:
 
 def settle() -> None:
     """Collect garbage and let the allocators give back what nobody uses."""
-    gc.collect()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-        torch.cuda.empty_cache()
-    elif sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
+    release_freed()
 
 
 def _status(name: str) -> int:
