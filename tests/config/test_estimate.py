@@ -191,7 +191,7 @@ def test_limits_are_the_kernels_and_the_engine_slots() -> None:
     from grpo.kernels.token_logprob import chunks
     from grpo.stages import engine_slot
 
-    assert chunks.BUFFER_BYTES == parts.BUFFER_BYTES
+    assert (chunks.CHUNK_ENTRIES, chunks.NARROWER) == (parts.CHUNK_ENTRIES, parts.NARROWER)
     assert (memory.MOST_AT_ONCE, memory.EVALUATED_AT_ONCE) == (
         engine_slot.MOST_SEQUENCES,
         engine_slot.EVALUATED_AT_ONCE,

@@ -256,6 +256,7 @@ def test_chunks_keep_to_the_bytes_of_the_device() -> None:
     weight = torch.empty(152_000, 1, dtype=torch.bfloat16)
     assert chunks.rows_at_once(weight, made("cpu")) == 526
     assert chunks.rows_at_once(weight, TorchOps()) == 75  # beside three float32 copies
+    assert chunks.rows_at_once(weight.float(), made("cpu")) == 131
     assert chunks.rows_at_once(torch.empty(10**9, 1, device="meta"), TorchOps()) == 1
 
 

@@ -9,8 +9,9 @@ from grpo.config.estimate.shape import BYTES, Shape
 from grpo.config.schema import ReinforceConfig, SFTConfig
 from grpo.config.slices import DataConfig, ModelConfig, OptimizerConfig, RolloutConfig
 
-BUFFER_BYTES = {"cpu": 160 * 10**6, "cuda": 312 * 10**6}
-"""As in `grpo.kernels.token_logprob.chunks`, which imports torch; a test holds the two equal."""
+CHUNK_ENTRIES = {"cpu": 80 * 10**6, "cuda": 156 * 10**6}
+NARROWER = {"cpu": 4, "cuda": 2}
+"""Both as in `grpo.kernels.token_logprob.chunks`, which imports torch; a test holds them equal."""
 ASSUMED_PROMPT = 64
 """Tokens of a prompt, where only the data would tell."""
 FLOAT = 4
@@ -121,8 +122,9 @@ def backward_spare(shape: Shape, batch: Batch, dtype: str) -> int:
 
 def head_buffer(shape: Shape, batch: Batch, dtype: str, *, cpu: bool) -> int:
     """A chunk of logits, which become their own gradient, and the targets' hidden states with their gradient."""
+    device = "cpu" if cpu else "cuda"
     row = shape.vocabulary * BYTES[dtype]
-    rows = max(1, BUFFER_BYTES["cpu" if cpu else "cuda"] // row)
+    rows = max(1, CHUNK_ENTRIES[device] // (1 if BYTES[dtype] == 2 else NARROWER[device]) // shape.vocabulary)
     return min(rows, batch.targets) * row + 2 * batch.targets * shape.hidden * BYTES[dtype]
 
 
