@@ -136,6 +136,7 @@ def test_bars_by_hand() -> None:
     assert result["time_met"] is True and result["memory_met"] is True
     assert bars([row("ours", 5.1, 700), row("trl", 10.0, 1200)])["time_met"] is False
     assert fastest(rows, "trl") is rows[3] and fastest(rows, "prime") is None
+    assert fastest(rows, "ours", slack=1.25) is rows[1] and fastest(rows, "ours", slack=1.2) is rows[0]
     compact = row("ours", 1.0, 10) | {"setting": {"micro_batch": 8192, "optimizer": "compact_adamw"}}
     assert fastest([*rows, compact], "ours") is rows[0]  # another optimizer than the peer's: shown, not compared
 
