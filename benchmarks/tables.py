@@ -151,8 +151,9 @@ def _update_case(model: str, name: str, case: Mapping[str, Any]) -> Iterator[str
         yield "No ratio: one side has no figure."
         return
     time, memory = _ratio(bars, "time"), _ratio(bars, "memory_at_fastest")
+    setting = _setting(_final(case["rows"], "ours")["setting"])
     yield (
-        f"Ours at one setting, {_setting(_final(case['rows'], 'ours')['setting'])}, against TRL at its fastest: {time} of the time, {memory} of the extra memory "
+        f"Ours at one setting, {setting}, against TRL at its fastest: {time} of the time, {memory} of the extra memory "
         f"({bars['memory_at_least']:.2f} of the least that any of TRL's settings needs)."
     )
     yield from _at_our_fastest(case["rows"])
@@ -162,8 +163,9 @@ def _at_our_fastest(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Our setting that needs least time, with the same optimizer, against TRL's fastest."""
     ours, trl = (_compared(rows, side) for side in ("ours", "trl"))
     quick, fastest = min(ours, key=_seconds), min(trl, key=_seconds)
+    time = _seconds(quick) / _seconds(fastest)
     yield (
-        f"\nOurs at its fastest, {_setting(quick['setting'])}: {_seconds(quick) / _seconds(fastest):.2f} of the time and "
+        f"\nOurs at its fastest, {_setting(quick['setting'])}: {time:.2f} of the time and "
         f"{_extra(quick) / _extra(fastest):.2f} of the extra memory of TRL's fastest."
     )
 
