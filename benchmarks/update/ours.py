@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.update.workload import LEARNING_RATE, Rollout, Shared, load_rollout
 from grpo.config.limits import CHOICES
 from grpo.config.slices import AlgorithmConfig, ModelConfig, OptimizerConfig
+from grpo.kernels.token_logprob import HeadSettings
 from grpo.model.load import load_model
 from grpo.update.experience import Branch, Tree
 from grpo.update.mismatch import mismatch_limit
@@ -56,7 +57,7 @@ def build(
         Optimizer(policy.model, settings, steps=1_000_000),
         UpdateSettings(
             algorithm=AlgorithmConfig(),
-            temperature=1.0,
+            sampling=HeadSettings(),
             max_tokens=max(map(len, rollout.completions)),
             optimizer_steps=1,
             limits=PackingLimits(micro_batch=micro_batch),

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
-from grpo.algorithm.advantages import ADVANTAGES
+from grpo.algorithm.advantages.group_mean_std import group_mean_std
+from grpo.algorithm.advantages.rewards import StepRewards
 from grpo.config.slices import ScratchConfig
 from grpo.model.scratch import write_scratch_model
 
@@ -123,7 +124,7 @@ def make_rollout(lengths: Lengths, vocab: int, seed: int) -> Rollout:
     return Rollout(
         prompt=tokens(lengths.prompt),
         completions=tuple(tokens(count) for count in lengths.completions),
-        advantages=tuple(ADVANTAGES["group_mean_std"]([rewards])[0]),
+        advantages=tuple(group_mean_std(StepRewards(totals=[rewards], lengths=[lengths.completions]))[0]),
     )
 
 

@@ -92,7 +92,7 @@ def leaf_problems(config: RunConfig) -> Iterator[str]:
         numbers = value if isinstance(value, list) else [value]
         if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
             yield f"{path}={value}: valid is a finite number"
-        elif key in RANGES and value is not None and not RANGES[key][1](value):
+        elif key in RANGES and value is not None and not all(map(RANGES[key][1], numbers)):
             yield f"{path}={value}: valid is {RANGES[key][0]}"
         names = valid(key)
         if names is not None and value not in names:

@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from functools import cache
 from typing import Any
 
-from grpo.config import schema, slices
+from grpo.config import algorithm, schema, slices
 from grpo.config.store import GROUPS, STAGE_KINDS
 
 SLICES: dict[str, type] = {
@@ -17,6 +17,7 @@ SLICES: dict[str, type] = {
     "logger": slices.LoggerConfig,
     "checkpoint": slices.CheckpointConfig,
     "cost": slices.CostConfig,
+    "alarms": slices.AlarmsConfig,
 }
 """Top-level keys of the run that are slices of their own."""
 
@@ -37,7 +38,7 @@ class Leaf:
 def explanations() -> dict[tuple[str, str], str]:
     """(class, field) to the string written below the field."""
     found: dict[tuple[str, str], str] = {}
-    for node in [*ast.parse(inspect.getsource(slices)).body, *ast.parse(inspect.getsource(schema)).body]:
+    for node in [node for module in (algorithm, slices, schema) for node in ast.parse(inspect.getsource(module)).body]:
         if not isinstance(node, ast.ClassDef):
             continue
         for item, after in zip(node.body, node.body[1:], strict=False):

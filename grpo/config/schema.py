@@ -12,6 +12,7 @@ from typing import Any, Dict, List, TypeVar
 from omegaconf import MISSING
 
 from grpo.config.slices import (
+    AlarmsConfig,
     AlgorithmConfig,
     CheckpointConfig,
     CostConfig,
@@ -125,3 +126,4 @@ class RunConfig:
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     cost: CostConfig = field(default_factory=CostConfig)
+    alarms: AlarmsConfig = field(default_factory=AlarmsConfig)

@@ -8,6 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional
 
+from grpo.config.algorithm import AlgorithmConfig, SelectionConfig
+
+__all__ = ["AlgorithmConfig", "SelectionConfig"]
+
 
 @dataclass
 class ScratchConfig:
@@ -146,29 +150,6 @@ class RewardConfig:
 
 
 @dataclass
-class AlgorithmConfig:
-    """Advantage → loss → reduction."""
-
-    advantage: str = "group_mean_std"
-    """A name from `grpo/algorithm/advantages/`."""
-    loss: str = "clipped_ratio"
-    """A name from `grpo/algorithm/losses/`."""
-    reduction: str = "token_mean"
-    """A name from `grpo/algorithm/reductions/`; the normaliser spans the whole optimizer step."""
-    clip_low: float = 0.2
-    """Ratios below 1 - clip_low stop the gradient of completions with negative advantage."""
-    clip_high: float = 0.2
-    """Ratios above 1 + clip_high stop the gradient of completions with positive advantage."""
-    importance_cap: float = 2.0
-    """Sampler/trainer mismatch is corrected by min(exp(old - sampler), this) on every token (truncated
-    importance sampling)."""
-    kl_coef: float = 0.0
-    """Weight of the k3 estimate of KL(policy || the stage's start model) in the loss; 0 keeps no reference."""
-    dead_groups: str = "count"
-    """Groups with equal rewards are never computed; `count`: they stay in the normaliser; `exclude`: they do not."""
-
-
-@dataclass
 class RolloutConfig:
     """How completions are sampled."""
 
@@ -184,6 +165,8 @@ class RolloutConfig:
     """Nucleus sampling; 1 is off."""
     top_k: int = 0
     """Sample among the k likeliest tokens; 0 is off."""
+    min_p: float = 0.0
+    """Sample among the tokens at least this share as likely as the likeliest; 0 is off."""
     deadline_seconds: float = 600.0
     """Most time for one engine call (start, sampling, weight update) before the run stops with its name."""
     cpu_kv_cache_gib: float = 1.0
@@ -273,3 +256,13 @@ class CostConfig:
     """Price of one device (GPU, or this whole machine on CPU) for an hour."""
     currency: str = "USD"
     """Printed beside amounts."""
+
+
+@dataclass
+class AlarmsConfig:
+    """Warnings about runs that go wrong: a line, a metric `alarm/<name>` and a mark in the report."""
+
+    stop: List[str] = field(default_factory=list)
+    """Names from `grpo/track/alarms/` that end the run, with a checkpoint, when they ring."""
+    off: List[str] = field(default_factory=list)
+    """Names that stay silent."""

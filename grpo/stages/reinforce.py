@@ -7,6 +7,7 @@ from pathlib import Path
 from grpo.config.schema import ReinforceConfig
 from grpo.config.slices import RolloutConfig
 from grpo.data.cursor import ProblemCursor
+from grpo.kernels.token_logprob import HeadSettings
 from grpo.model.load import LoadedModel
 from grpo.run.random import derive_seed
 from grpo.run.state import StateRegistry
@@ -81,7 +82,7 @@ class ReinforceTrainer:
         with clock("update"):
             self.sampler.engine.sleep()
             trees = experience_from(groups, advantages)
-            learned = self.update(trees)
+            learned = self.update(trees, index)
         with clock("sync"):
             probe = self.sampler.push_weights(self.context.step + 1)
         if self.context.tracker.wants_groups(self.context.step + 1):
@@ -112,11 +113,12 @@ class ReinforceTrainer:
         stage = self.stage
         return UpdateSettings(
             algorithm=stage.algorithm,
-            temperature=stage.rollout.temperature,
+            sampling=head_settings(stage.rollout),
             max_tokens=stage.rollout.max_tokens,
             optimizer_steps=stage.optimizer_steps_per_rollout,
             limits=PackingLimits(micro_batch=stage.optimizer.max_tokens_per_micro_batch),
             mismatch=mismatch_limit(self.context.config.model.dtype, stage.rollout.max_logprob_diff),
+            seed_keys=(self.context.config.seed, self.name, "tokens"),
         )
 
     def _sampler(self, loaded: LoadedModel) -> PolicySampler:
@@ -124,6 +126,11 @@ class ReinforceTrainer:
         return PolicySampler(
             engine, self.policy, self.encoder, self.update.settings.mismatch, self.update.settings.limits
         )
+
+
+def head_settings(rollout: RolloutConfig) -> HeadSettings:
+    """The distribution the update takes the rollouts to be sampled from."""
+    return HeadSettings(temperature=rollout.temperature, top_p=rollout.top_p, top_k=rollout.top_k)
 
 
 def sampling_settings(rollout: RolloutConfig) -> SamplingSettings:

@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence
 
+from grpo.algorithm.advantages import Advantage
 from grpo.config.slices import RewardConfig
 from grpo.data.prompts import PromptEncoder
 from grpo.rewards.suite import RewardSuite, build_suite
@@ -58,9 +59,12 @@ class Scorer:
         problems: Sequence[Problem],
         groups: Sequence[Group],
         scores: Sequence[Sequence[Score]],
-        advantages: Sequence[Sequence[float | None]],
+        advantages: Sequence[Sequence[Advantage | None]],
     ) -> RolloutRecord:
-        """The step's groups as they go to `rollouts/`; `step` is (step of the run, stage name)."""
+        """The step's groups as they go to `rollouts/`; `step` is (step of the run, stage name).
+
+        Of advantages that differ between the tokens of a completion the mean is kept.
+        """
         extra = self._extra_by_completion(sum(len(group.completions) for group in groups))
         scored = [
             ScoredGroup(
@@ -77,7 +81,9 @@ class Scorer:
         columns = self.suite.extra
         return iter([tuple((name, cells[index]) for name, cells in columns.items()) for index in range(count)])
 
-    def _scored(self, completion: Completion, score: Score, advantage: float | None, extra: Cells) -> ScoredCompletion:
+    def _scored(
+        self, completion: Completion, score: Score, advantage: Advantage | None, extra: Cells
+    ) -> ScoredCompletion:
         return ScoredCompletion(
             text=self._encoder.decode(completion.token_ids),
             token_ids=completion.token_ids,
@@ -85,7 +91,7 @@ class Scorer:
             weight_version=completion.weight_version,
             rewards=tuple(zip(self.suite.labels, score.parts, strict=True)),
             total=score.total,
-            advantage=advantage,
+            advantage=_mean(advantage) if isinstance(advantage, tuple) else advantage,
             error=score.error,
             extra=extra,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from grpo.algorithm.advantages import Advantage
 from grpo.types import Group
 
 
@@ -16,7 +17,15 @@ class Branch:
     """(T,), never empty."""
     sampler_logprobs: tuple[float, ...]
     """(T,) nats; empty for demonstrations."""
-    advantage: float
+    advantage: Advantage
+    """Of all its tokens, or (T,) one each."""
+    index: int = 0
+    """Place among the completions of its prompt: with `Tree.prompt_id` the key of whatever is drawn at random."""
+
+    @property
+    def live(self) -> bool:
+        """Whether any token has an advantage."""
+        return any(self.advantage) if isinstance(self.advantage, tuple) else self.advantage != 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +34,13 @@ class Tree:
 
     prompt_ids: tuple[int, ...]
     branches: tuple[Branch, ...]
+    prompt_id: str = ""
+    """The problem's id."""
 
     @property
     def live(self) -> bool:
         """Whether any branch has a gradient."""
-        return any(branch.advantage != 0 for branch in self.branches)
+        return any(branch.live for branch in self.branches)
 
     @property
     def tokens(self) -> int:
@@ -37,15 +48,15 @@ class Tree:
         return sum(len(branch.token_ids) for branch in self.branches)
 
 
-def experience_from(groups: Sequence[Group], advantages: Sequence[Sequence[float | None]]) -> list[Tree]:
+def experience_from(groups: Sequence[Group], advantages: Sequence[Sequence[Advantage | None]]) -> list[Tree]:
     """One tree per group with at least two scored completions; an advantage of None leaves its completion out."""
     trees = []
     for group, values in zip(groups, advantages, strict=True):
         branches = tuple(
-            Branch(token_ids=c.token_ids, sampler_logprobs=c.logprobs, advantage=value)
-            for c, value in zip(group.completions, values, strict=True)
+            Branch(token_ids=c.token_ids, sampler_logprobs=c.logprobs, advantage=value, index=index)
+            for index, (c, value) in enumerate(zip(group.completions, values, strict=True))
             if value is not None
         )
         if len(branches) >= 2:
-            trees.append(Tree(prompt_ids=group.prompt.token_ids, branches=branches))
+            trees.append(Tree(prompt_ids=group.prompt.token_ids, branches=branches, prompt_id=group.prompt.problem_id))
     return trees

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 
-from grpo.algorithm.kl import k3
-from grpo.algorithm.losses import LOSSES, ClipRange, LossInputs, LossTerms
-from grpo.algorithm.reductions import REDUCTIONS, StepTotals
+from grpo.algorithm.kl import ESTIMATORS
+from grpo.algorithm.losses import LOSSES, LossInputs, LossSettings, LossTerms
+from grpo.algorithm.reductions import REDUCTIONS, StepTotals, TokenCounts
 from grpo.config.slices import AlgorithmConfig
 
 
@@ -16,26 +17,29 @@ from grpo.config.slices import AlgorithmConfig
 class TokenFacts:
     """Of N sampled tokens; log-probs in nats."""
 
+    counts: TokenCounts
     advantage: torch.Tensor
-    """(N,) float32: the completion's."""
-    length: torch.Tensor
-    """(N,) int64: tokens of the completion each belongs to."""
+    """(N,) float32."""
     sampler: torch.Tensor
     """(N,) float32: log-prob when it was sampled."""
     old: torch.Tensor | None
     """(N,) float32: the trainer's log-prob at the start of the rollout step; None: this is its first optimizer step."""
     reference: torch.Tensor | None
     """(N,) float32 under the reference; None: there is none."""
+    correction: torch.Tensor | None = None
+    """(N,) float32: weight for the sampler's mismatch, where it depends on whole completions."""
+    over_step: torch.Tensor | None = None
+    """(N,) float32: see `LossInputs.over_step`."""
 
     def part(self, rows: slice) -> TokenFacts:
         """Of some of the tokens."""
-        return TokenFacts(
-            advantage=self.advantage[rows],
-            length=self.length[rows],
-            sampler=self.sampler[rows],
-            old=None if self.old is None else self.old[rows],
-            reference=None if self.reference is None else self.reference[rows],
-        )
+        kept: dict[str, Any] = {
+            item.name: column[rows]
+            for item in fields(self)
+            if item.name != "counts" and (column := getattr(self, item.name)) is not None
+        }
+        counts = TokenCounts(completion=self.counts.completion[rows], prompt=self.counts.prompt[rows])
+        return replace(self, counts=counts, **kept)
 
     def anchor(self, logprob: torch.Tensor) -> torch.Tensor:
         """(N,) log-prob under the policy at the start of the rollout step."""
@@ -43,29 +47,47 @@ class TokenFacts:
 
 
 class StepObjective:
-    """Σ_t w_t · (c_t · ℓ_t + β · k3_t), see docs/algorithm.md; the totals are those of the whole optimizer step."""
+    """Σ_t w_t · (c_t · ℓ_t + β · kl_t - η · H_t), see docs/algorithm.md; the totals are the whole optimizer step's."""
 
     def __init__(self, algorithm: AlgorithmConfig, totals: StepTotals) -> None:
         self._algorithm, self._totals = algorithm, totals
         self._loss, self._reduction = LOSSES[algorithm.loss], REDUCTIONS[algorithm.reduction]
-        self._clip = ClipRange(low=algorithm.clip_low, high=algorithm.clip_high)
+        self._settings = loss_settings(algorithm)
 
-    def __call__(self, logprob: torch.Tensor, facts: TokenFacts) -> torch.Tensor:
+    def __call__(self, logprob: torch.Tensor, entropy: torch.Tensor, facts: TokenFacts) -> torch.Tensor:
         """The share of these N tokens in the step's loss, ()."""
         per_token = self.terms(logprob, facts).loss * self.correction(logprob, facts)
         if facts.reference is not None:
-            per_token = per_token + self._algorithm.kl_coef * k3(logprob, facts.reference)
-        return (per_token * self._reduction(facts.length, self._totals)).sum()
+            per_token = per_token + self._algorithm.kl_coef * self.kl(logprob, facts)
+        if self._algorithm.entropy_coef:
+            per_token = per_token - self._algorithm.entropy_coef * entropy
+        return (per_token * self._reduction(facts.counts, self._totals)).sum()
 
     def terms(self, logprob: torch.Tensor, facts: TokenFacts) -> LossTerms:
         """The token loss before correction, penalty and weight."""
-        return self._loss(
-            LossInputs(logprob=logprob, old_logprob=facts.anchor(logprob), advantage=facts.advantage), self._clip
+        inputs = LossInputs(
+            logprob=logprob,
+            old_logprob=facts.anchor(logprob),
+            advantage=facts.advantage,
+            over_step=facts.over_step,
         )
+        return self._loss(inputs, self._settings)
+
+    def kl(self, logprob: torch.Tensor, facts: TokenFacts) -> torch.Tensor:
+        """The estimate of KL(policy || reference) of each token, (N,), nats."""
+        assert facts.reference is not None
+        return ESTIMATORS[self._algorithm.kl_estimator](logprob, facts.reference, facts.anchor(logprob))
 
     def correction(self, logprob: torch.Tensor, facts: TokenFacts) -> torch.Tensor:
         """Truncated importance sampling: min(exp(anchor - sampler), cap), (N,), without gradient."""
+        if facts.correction is not None:
+            return facts.correction
         return importance_ratio(logprob, facts).clamp(max=self._algorithm.importance_cap)
+
+
+def loss_settings(algorithm: AlgorithmConfig) -> LossSettings:
+    """The knobs of the losses, out of the slice."""
+    return LossSettings(**{item.name: getattr(algorithm, item.name) for item in fields(LossSettings)})
 
 
 def importance_ratio(logprob: torch.Tensor, facts: TokenFacts) -> torch.Tensor:

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from grpo.algorithm.kl import k3
-from grpo.algorithm.losses import LOSSES, ClipRange, LossInputs
+from grpo.algorithm.losses import LOSSES, LossInputs, LossSettings
 
-CLIP = ClipRange(low=0.2, high=0.28)
+SETTINGS = LossSettings(clip_low=0.2, clip_high=0.28)
 #        ratio, advantage, loss,   gradient, clipped low, clipped high
 CASES = [
     (1.00, 2.0, -2.00, -2.00, False, False),  # on-policy: the policy gradient itself
@@ -33,7 +33,9 @@ def test_clipped_ratio_golden(
 ) -> None:
     old = torch.tensor([-1.0])
     new = (old + math.log(ratio)).requires_grad_()
-    terms = LOSSES["clipped_ratio"](LossInputs(logprob=new, old_logprob=old, advantage=torch.tensor([advantage])), CLIP)
+    terms = LOSSES["clipped_ratio"](
+        LossInputs(logprob=new, old_logprob=old, advantage=torch.tensor([advantage])), SETTINGS
+    )
     terms.loss.sum().backward()
     assert new.grad is not None
     assert terms.loss.item() == pytest.approx(loss, abs=1e-6)
@@ -43,4 +45,6 @@ def test_clipped_ratio_golden(
 
 def test_k3_golden() -> None:
     """logprob -1.0 against -1.2: exp(-0.2) + 0.2 - 1 = 0.0187308."""
-    assert k3(torch.tensor([-1.0]), torch.tensor([-1.2])).item() == pytest.approx(0.0187308, abs=1e-7)
+    assert k3(torch.tensor([-1.0]), torch.tensor([-1.2]), torch.tensor([-1.0])).item() == pytest.approx(
+        0.0187308, abs=1e-7
+    )

@@ -186,6 +186,7 @@ def test_no_divisibility_puzzles() -> None:
 
 
 def test_registries_read_from_source_are_the_real_ones() -> None:
+    from grpo.algorithm.kl import ESTIMATORS
     from grpo.algorithm.losses import LOSSES
     from grpo.algorithm.reductions import REDUCTIONS
     from grpo.rewards.registry import REGISTERED
@@ -194,6 +195,7 @@ def test_registries_read_from_source_are_the_real_ones() -> None:
         "algorithm.advantage": ADVANTAGES,
         "algorithm.loss": LOSSES,
         "algorithm.reduction": REDUCTIONS,
+        "algorithm.kl_estimator": ESTIMATORS,
         "reward.functions": REGISTERED,
     }
     assert real.keys() == REGISTRIES.keys()

@@ -60,7 +60,7 @@ def trees_of(groups: list[Sampled], advantage: str = "group_mean_std") -> list[T
 
 SETTINGS = UpdateSettings(
     algorithm=AlgorithmConfig(),
-    temperature=TEMPERATURE,
+    sampling=HeadSettings(temperature=TEMPERATURE),
     max_tokens=8,
     optimizer_steps=1,
     limits=PackingLimits(micro_batch=80),

@@ -1,7 +1,7 @@
 """Rewards of a whole step → advantages. Every function has the same signature and a place in `ADVANTAGES`.
 
-An advantage function takes the valid rewards of each group, P lists of up to G floats, and returns the same shape.
-It sees the whole optimizer step at once, so that batch statistics never depend on how the step is split.
+It sees the whole optimizer step at once, so that batch statistics never depend on how the step is split. It gives a
+number for each completion, or one for each of its tokens.
 """
 
 from __future__ import annotations
@@ -10,10 +10,14 @@ from collections.abc import Callable, Sequence
 
 from grpo.algorithm.advantages.group_mean import group_mean
 from grpo.algorithm.advantages.group_mean_std import group_mean_std
+from grpo.algorithm.advantages.rewards import StepRewards
 
-AdvantageFunction = Callable[[Sequence[Sequence[float]]], list[list[float]]]
+Advantage = float | tuple[float, ...]
+AdvantageFunction = Callable[[StepRewards], Sequence[Sequence[Advantage]]]
 
 ADVANTAGES: dict[str, AdvantageFunction] = {
     "group_mean": group_mean,
     "group_mean_std": group_mean_std,
 }
+
+__all__ = ["ADVANTAGES", "Advantage", "AdvantageFunction", "StepRewards"]

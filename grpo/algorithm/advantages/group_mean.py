@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from grpo.algorithm.advantages.rewards import StepRewards
 
-def group_mean(rewards: Sequence[Sequence[float]]) -> list[list[float]]:
+
+def group_mean(step: StepRewards) -> list[list[float]]:
     """A_i = r_i - mean(r_1..r_G)."""
-    return [_centred(group) for group in rewards]
+    return [_centred(group) for group in step.rewards]
 
 
 def _centred(group: Sequence[float]) -> list[float]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from grpo.algorithm.advantages.group_mean import group_mean
+from grpo.algorithm.advantages.rewards import StepRewards
 
 STD_FLOOR = 1e-4
 """Added to the standard deviation; the paper has none, this is the field's usual guard."""
 
 
-def group_mean_std(rewards: Sequence[Sequence[float]]) -> list[list[float]]:
+def group_mean_std(step: StepRewards) -> list[list[float]]:
     """A_i = (r_i - mean) / (std + 1e-4), std with Bessel's correction; 0 in groups of equal rewards."""
-    return [_scaled(group) for group in group_mean(rewards)]
+    return [_scaled(group) for group in group_mean(step)]
 
 
 def _scaled(centred: list[float]) -> list[float]:

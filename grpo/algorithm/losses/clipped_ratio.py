@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from grpo.algorithm.losses.inputs import ClipRange, LossInputs, LossTerms
+from grpo.algorithm.losses.inputs import LossInputs, LossSettings, LossTerms
 
 
-def clipped_ratio(inputs: LossInputs, clip: ClipRange) -> LossTerms:
+def clipped_ratio(inputs: LossInputs, settings: LossSettings) -> LossTerms:
     """-min(r·A, clip(r, 1 - low, 1 + high)·A) with r = exp(logprob - old_logprob)."""
     ratio = torch.exp(inputs.logprob - inputs.old_logprob)
-    bounded = torch.clamp(ratio, 1 - clip.low, 1 + clip.high)
+    bounded = torch.clamp(ratio, 1 - settings.clip_low, 1 + settings.clip_high)
     advantage = inputs.advantage
     return LossTerms(
         loss=-torch.minimum(ratio * advantage, bounded * advantage),
-        clipped_low=(advantage < 0) & (ratio < 1 - clip.low),
-        clipped_high=(advantage > 0) & (ratio > 1 + clip.high),
+        clipped_low=(advantage < 0) & (ratio < 1 - settings.clip_low),
+        clipped_high=(advantage > 0) & (ratio > 1 + settings.clip_high),
     )

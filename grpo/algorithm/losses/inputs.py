@@ -16,15 +16,41 @@ class LossInputs:
     old_logprob: torch.Tensor
     """(N,) float32 under the policy at the start of the rollout step; on-policy: `logprob` detached."""
     advantage: torch.Tensor
-    """(N,) float32: the completion's advantage, repeated on each of its tokens."""
+    """(N,) float32: the token's, in most estimators the same on all tokens of a completion."""
+    over_step: torch.Tensor | None = None
+    """(N,) float32: what the loss's own function in `OVER_STEP` says of each token, for losses that have one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClipRange:
-    """The ratio may leave [1 - low, 1 + high] only against the advantage."""
+class StepTokens:
+    """All S sampled tokens of one optimizer step, as the policy stands before it; nothing carries a gradient."""
 
-    low: float
-    high: float
+    logprob: torch.Tensor
+    """(S,) float32."""
+    old_logprob: torch.Tensor
+    """(S,) float32: equal to `logprob` in the first optimizer step of a rollout."""
+    advantage: torch.Tensor
+    """(S,) float32."""
+    completion: torch.Tensor
+    """(S,) int64: which completion each belongs to, counted from 0 in the order of the step."""
+    noise: torch.Tensor
+    """(S,) float64 in [0, 1), drawn from (seed, step, completion, position) alone: for selections at random."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossSettings:
+    """The knobs of the losses; `AlgorithmConfig` explains them."""
+
+    clip_low: float = 0.2
+    """The ratio may leave [1 - clip_low, 1 + clip_high] only against the advantage."""
+    clip_high: float = 0.2
+    dual_clip: float = 0.0
+    sapo_positive: float = 1.0
+    sapo_negative: float = 1.05
+    covariance_share: float = 0.0002
+    covariance_low: float = 1.0
+    covariance_high: float = 5.0
+    covariance_coef: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +60,6 @@ class LossTerms:
     loss: torch.Tensor
     """(N,) float32, to be minimised."""
     clipped_low: torch.Tensor
-    """(N,) bool: advantage < 0 and ratio < 1 - low, no gradient."""
+    """(N,) bool: advantage < 0 and ratio < 1 - clip_low, no gradient."""
     clipped_high: torch.Tensor
-    """(N,) bool: advantage > 0 and ratio > 1 + high, no gradient."""
+    """(N,) bool: advantage > 0 and ratio > 1 + clip_high, no gradient."""

@@ -13,9 +13,9 @@ import torch
 from grpo.algorithm.reductions.constant_length import constant_length
 from grpo.algorithm.reductions.sequence_mean import sequence_mean
 from grpo.algorithm.reductions.token_mean import token_mean
-from grpo.algorithm.reductions.totals import StepTotals
+from grpo.algorithm.reductions.totals import StepTotals, TokenCounts
 
-ReductionFunction = Callable[[torch.Tensor, StepTotals], torch.Tensor]
+ReductionFunction = Callable[[TokenCounts, StepTotals], torch.Tensor]
 
 REDUCTIONS: dict[str, ReductionFunction] = {
     "constant_length": constant_length,
@@ -23,4 +23,4 @@ REDUCTIONS: dict[str, ReductionFunction] = {
     "token_mean": token_mean,
 }
 
-__all__ = ["REDUCTIONS", "ReductionFunction", "StepTotals"]
+__all__ = ["REDUCTIONS", "ReductionFunction", "StepTotals", "TokenCounts"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from grpo.algorithm.reductions.totals import StepTotals
+from grpo.algorithm.reductions.totals import StepTotals, TokenCounts
 
 
-def constant_length(lengths: torch.Tensor, totals: StepTotals) -> torch.Tensor:
-    """lengths (N,) → weight (N,) = 1 / (completions · max_tokens)."""
-    return torch.full_like(lengths, 1.0 / (totals.completions * totals.max_tokens), dtype=torch.float32)
+def constant_length(counts: TokenCounts, totals: StepTotals) -> torch.Tensor:
+    """weight (N,) = 1 / (completions · max_tokens)."""
+    return torch.full_like(counts.completion, 1.0 / (totals.completions * totals.max_tokens), dtype=torch.float32)

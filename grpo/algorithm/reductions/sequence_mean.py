@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from grpo.algorithm.reductions.totals import StepTotals
+from grpo.algorithm.reductions.totals import StepTotals, TokenCounts
 
 
-def sequence_mean(lengths: torch.Tensor, totals: StepTotals) -> torch.Tensor:
-    """lengths (N,): tokens of the completion each token belongs to → weight (N,) = 1 / (completions · len_i)."""
-    return 1.0 / (totals.completions * lengths.float())
+def sequence_mean(counts: TokenCounts, totals: StepTotals) -> torch.Tensor:
+    """weight (N,) = 1 / (completions · len_i)."""
+    return 1.0 / (totals.completions * counts.completion.float())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from grpo.algorithm.reductions.totals import StepTotals
+from grpo.algorithm.reductions.totals import StepTotals, TokenCounts
 
 
-def token_mean(lengths: torch.Tensor, totals: StepTotals) -> torch.Tensor:
-    """lengths (N,): tokens of the completion each token belongs to → weight (N,) = 1 / Σ_i len_i."""
-    return torch.full_like(lengths, 1.0 / totals.tokens, dtype=torch.float32)
+def token_mean(counts: TokenCounts, totals: StepTotals) -> torch.Tensor:
+    """weight (N,) = 1 / Σ_i len_i."""
+    return torch.full_like(counts.completion, 1.0 / totals.tokens, dtype=torch.float32)
