@@ -86,7 +86,7 @@ def data_problems(path: str, data: DataConfig) -> Iterator[str]:
     if template is not None and template.count("{prompt}") != 1:
         yield f"{path}.prompt_template={template!r}: valid is text with {{prompt}} once, where the problem goes"
     if template is not None and data.system_prompt is not None:
-        yield f"{path}.system_prompt: {path}.prompt_template is the whole prompt; valid is one of the two, the other null"
+        yield f"{path}.system_prompt: {path}.prompt_template is the whole prompt; valid is one of the two"
     for key in ("prompt_column", "answer_column"):
         if not getattr(data, key):
             yield f"{path}.{key} is empty: valid is the name of a column"

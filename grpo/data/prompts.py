@@ -177,6 +177,6 @@ def _only_text(problem: Problem) -> str:
     if len(problem.prompt) == 1 and problem.prompt[0]["role"] == "user":
         return problem.prompt[0]["content"]
     raise ValueError(
-        f"problem {problem.id!r} is a conversation of {len(problem.prompt)} messages; data.prompt_template has room for "
-        "one user message"
+        f"problem {problem.id!r} is a conversation of {len(problem.prompt)} messages; data.prompt_template has room "
+        "for one user message"
     )
