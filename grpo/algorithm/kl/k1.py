@@ -1,4 +1,7 @@
-"""The k1 estimate of KL(policy || reference) (Schulman 2020): unbiased as a value, its gradient is 0 on average."""
+"""The k1 estimate of KL(policy || reference) (Schulman, *Approximating KL Divergence*, 2020): unbiased, of either sign.
+
+It belongs into the reward. As a loss its gradient is ∇logprob, whatever the reference says: 0 in expectation on-policy.
+"""
 
 from __future__ import annotations
 
@@ -6,5 +9,5 @@ import torch
 
 
 def k1(logprob: torch.Tensor, reference_logprob: torch.Tensor, old_logprob: torch.Tensor) -> torch.Tensor:
-    """logprob - reference_logprob per token: (N,), nats, of either sign."""
+    """d per token, d = logprob - reference_logprob: (N,), nats."""
     return logprob - reference_logprob

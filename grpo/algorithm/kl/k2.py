@@ -1,4 +1,8 @@
-"""The k2 estimate of KL(policy || reference) (Schulman 2020): biased as a value, its gradient is the KL's on-policy."""
+"""The k2 estimate of KL(policy || reference) (Schulman, *Approximating KL Divergence*, 2020): low variance, some bias.
+
+As a loss its gradient is d·∇logprob: on-policy and in expectation the gradient of KL(policy || reference) (arXiv
+2510.01555).
+"""
 
 from __future__ import annotations
 
