@@ -24,6 +24,7 @@ from grpo.update.packing import PackingLimits
 from grpo.update.policy import Policy
 from grpo.update.reference import reference_policy
 from grpo.update.reinforce import PolicyUpdate, UpdateSettings, advantages_of
+from grpo.update.staleness import StalenessBound, without_stale
 
 
 def run_reinforce(name: str, stage: ReinforceConfig, context: RunContext, checkpoint: Path | None) -> StageTotals:
@@ -60,6 +61,9 @@ class ReinforceTrainer:
         self.update = PolicyUpdate(self.policy, self.optimizer, self._update_settings(), reference)
         self.sampler = self._sampler(loaded)
         self.settings = sampling_settings(stage.rollout)
+        self.bound = StalenessBound(
+            most=stage.algorithm.max_staleness, optimizer_steps=stage.optimizer_steps_per_rollout
+        )
         self.totals = StageTotals()
 
     def parts(self) -> StateRegistry:
@@ -79,6 +83,7 @@ class ReinforceTrainer:
         with clock("reward"):
             scores = self.scorer(problems, groups, self.context.step + 1)
             advantages = advantages_of(groups, scores, self.stage.algorithm.advantage)
+        advantages, staleness = without_stale(groups, advantages, self.context.step, self.bound)
         with clock("update"):
             self.sampler.engine.sleep()
             trees = experience_from(groups, advantages)
@@ -92,6 +97,7 @@ class ReinforceTrainer:
             self.scorer.metrics(scores)
             | length_metrics(groups)
             | learned
+            | staleness
             | {"probe/max_logprob_diff": probe}
             | clock.metrics()
             | self._throughput(clock, groups, trees)
@@ -110,27 +116,28 @@ class ReinforceTrainer:
         }
 
     def _update_settings(self) -> UpdateSettings:
-        stage = self.stage
+        stage, sampling = self.stage, head_settings(self.stage.rollout)
         return UpdateSettings(
             algorithm=stage.algorithm,
-            sampling=head_settings(stage.rollout),
+            sampling=sampling,
             max_tokens=stage.rollout.max_tokens,
             optimizer_steps=stage.optimizer_steps_per_rollout,
             limits=PackingLimits(micro_batch=stage.optimizer.max_tokens_per_micro_batch),
-            mismatch=mismatch_limit(self.context.config.model.dtype, stage.rollout.max_logprob_diff),
+            mismatch=mismatch_limit(
+                self.context.config.model.dtype, stage.rollout.max_logprob_diff, filtered=sampling.filtered
+            ),
             seed_keys=(self.context.config.seed, self.name, "tokens"),
         )
 
     def _sampler(self, loaded: LoadedModel) -> PolicySampler:
         engine = self.context.engine.get(self.context.model_folder(self.stage.model_from), loaded.context)
-        return PolicySampler(
-            engine, self.policy, self.encoder, self.update.settings.mismatch, self.update.settings.limits
-        )
+        probe = mismatch_limit(self.context.config.model.dtype, self.stage.rollout.max_logprob_diff)
+        return PolicySampler(engine, self.policy, self.encoder, probe, self.update.settings.limits)
 
 
 def head_settings(rollout: RolloutConfig) -> HeadSettings:
     """The distribution the update takes the rollouts to be sampled from."""
-    return HeadSettings(temperature=rollout.temperature, top_p=rollout.top_p, top_k=rollout.top_k)
+    return HeadSettings(temperature=rollout.temperature, top_p=rollout.top_p, top_k=rollout.top_k, min_p=rollout.min_p)
 
 
 def sampling_settings(rollout: RolloutConfig) -> SamplingSettings:
@@ -141,4 +148,5 @@ def sampling_settings(rollout: RolloutConfig) -> SamplingSettings:
         temperature=rollout.temperature,
         top_p=rollout.top_p,
         top_k=rollout.top_k,
+        min_p=rollout.min_p,
     )
