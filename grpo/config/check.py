@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from grpo.config.check_pipeline import pipeline_problems
+from grpo.config.check_selection import selection_problems
 from grpo.config.check_slices import (
     data_problems,
     engine_problems,
@@ -37,6 +38,7 @@ def check(config: RunConfig) -> None:
             found += engine_problems(path, part, config.rollout)
         elif isinstance(part, ReinforceConfig):
             found += group_problems(path, part)
+            found += selection_problems(path, part)
     found = list(dict.fromkeys(found))
     if len(found) == 1:
         raise ConfigError(found[0])
