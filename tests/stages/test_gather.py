@@ -152,9 +152,7 @@ def test_a_step_without_any_live_group_says_so() -> None:
     gathered = bench.gather(0, 17, Clock())
     assert gathered.kept == () and gathered.learnt.groups == () and len(gathered.sampled.groups) == 12
     assert gathered.for_all([]) == [[None, None]] * 12
-    assert bench.said == [
-        "step 17: rewards differ in none of 12 groups of 3 samplings: the optimizer skips the step"
-    ]
+    assert bench.said == ["step 17: rewards differ in none of 12 groups of 3 samplings: the optimizer skips the step"]
 
 
 def test_failed_completions_make_no_group_live() -> None:
