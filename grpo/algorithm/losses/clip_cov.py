@@ -5,8 +5,8 @@
 
 Chosen, at random: covariance_share of the step's tokens (to the nearest, at least 1), among those with covariance_low
 < cov_t < covariance_high that `clipped_ratio` leaves a gradient; all of them where they are fewer. The dice are the
-tokens' keyed noise, lowest first: the choice depends on neither order nor split. Paper: share 2e-4, bounds 1 and 5
-(in its reference code; advantages are `group_mean_std`'s), clip 0.2. Flags: those of `clipped_ratio`; the chosen
+tokens' keyed noise, lowest first: the choice depends on neither order nor split. Defaults of the reference code: share
+2e-4, bounds 1 and 5 (for advantages of `group_mean_std`'s size), clip 0.2. Flags: those of `clipped_ratio`; the chosen
 tokens are not flagged.
 """
 

@@ -4,7 +4,7 @@
     ℓ_t   = -r_t·A_t + covariance_coef·|log r_t| for the chosen tokens, -r_t·A_t for the others
 
 Chosen: the covariance_share of the step's tokens (to the nearest, at least 1) with the highest cov_t; ties go by the
-tokens' keyed noise. No clip. Paper: share 2e-4 and coefficient 1 (7B; verl's configuration file has 0.1).
+tokens' keyed noise. No clip. Defaults of the reference code: share 2e-4, coefficient 1 (0.1 in verl's configuration).
 
 |log r| has a kink at r = 1, where its gradient is taken as 0, as in the reference code: in the first optimizer step
 of a rollout the penalty is inert, so KL-Cov needs several. Its direction is decided once, by the pass over the whole
