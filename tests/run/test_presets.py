@@ -14,6 +14,16 @@ from tests.run.running import REWARD, metrics, newest
 
 TINY = ["debug=tiny", "rollout=transformers", "logger=[file]", "threads=1", "reward.in_process=true"]
 
+ENGAGED: dict[str, dict[str, float]] = {
+    "r1_zero": {"staleness/max": 15, "selection/max_tokens": 24},
+    "dr_grpo": {"staleness/max": 7},
+    "dapo": {"staleness/max": 15, "selection/groups_kept": 16},
+    "gspo": {"staleness/max": 3},
+    "cispo": {"staleness/max": 15, "selection/groups_kept": 16},
+    "scalerl": {"staleness/max": 0, "selection/retired": 0, "ratio/mean": 1, "clip_ratio/region_mean": 0},
+}
+"""Metrics that show a preset's parts at work: its optimizer steps per rollout less one, and its selection."""
+
 
 def rewards(preset: str) -> list[str]:
     """The preset's rewards with the share of digits for the first: a fresh model's random text differs in it."""
@@ -24,7 +34,7 @@ def rewards(preset: str) -> list[str]:
     return [f"reward.functions=[{','.join(names)}]", f"reward.weights={weights}".replace(" ", ""), *dropped]
 
 
-@pytest.mark.parametrize("preset", ["r1_zero", "dr_grpo", "dapo", "gspo", "cispo", "scalerl"])
+@pytest.mark.parametrize("preset", ENGAGED)
 def test_three_steps(preset: str, tmp_path: Path) -> None:
     config = load_config([f"experiment={preset}", *TINY, *rewards(preset), f"run_root={tmp_path}"])
     assert run_pipeline(config) == 0
@@ -33,8 +43,10 @@ def test_three_steps(preset: str, tmp_path: Path) -> None:
     assert [line["stage_step"] for line in lines] == [1, 2, 3]
     assert all(line["grad_norm"] > 0 and line["learning_rate"] > 0 for line in lines)
     assert all(line["frac_reward_zero_std"] < 0.5 for line in lines)
-    if preset == "r1_zero":
-        assert all("kl" in line for line in lines)
+    for line in lines:
+        assert {name: line[name] for name in ENGAGED[preset]} == ENGAGED[preset]
+    assert all(("kl" in line) == (preset == "r1_zero") for line in lines)
+    assert preset != "gspo" or any(line["clip_ratio/region_mean"] > 0 for line in lines)  # 3e-4 is near
     start = "cold_start" if "cold_start" in config.pipeline else "base"
     before = load_file(next(folder.glob(f"stages/{start}/model/model.safetensors"), folder / "base/model.safetensors"))
     after = load_file(folder / "model" / "model.safetensors")
