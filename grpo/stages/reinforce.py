@@ -96,7 +96,7 @@ class ReinforceTrainer:
             advantages = advantages_of(batch.groups, batch.scores, self.stage.algorithm.advantage, penalties.tokens)
             advantages, staleness = without_stale(batch.groups, advantages, self.context.step, self.bound)
             trees = experience_from(batch.groups, advantages, mask_truncated=self.stage.algorithm.truncated == "mask")
-            learned = self.update(trees, index) | penalties.metrics
+            learned = self.update(trees, index) | dict(penalties.metrics)
             if isinstance(self.reference, Resetting):
                 self.reference.after_step(index + 1)
         with clock("sync"):
