@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from grpo.config.check_algorithm import warnings
 from grpo.config.errors import ConfigError
 from grpo.config.estimate import batch_lines, memory_of, parameter_count, savings, training_flops, work_of
 from grpo.config.load import to_yaml
@@ -26,6 +27,8 @@ def dry_run(config: RunConfig) -> int:
         "Peak memory above the libraries, by phase (estimate)": memory_lines(config),
         "Work and cost (estimate)": cost_lines(config),
     }
+    if found := warnings(config):
+        sections["Warnings"] = iter(found)
     for title, lines in sections.items():
         print("\n".join([title, *(f"  {line}" for line in lines), ""]))
     for key, data, reward in checked_slices(config):

@@ -9,6 +9,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from grpo.config.check_algorithm import algorithm_problems, sampling_problems
 from grpo.config.check_pipeline import pipeline_problems
 from grpo.config.check_slices import (
     data_problems,
@@ -37,6 +38,9 @@ def check(config: RunConfig) -> None:
             found += engine_problems(path, part, config.rollout)
         elif isinstance(part, ReinforceConfig):
             found += group_problems(path, part)
+            shared = part.algorithm == config.algorithm
+            found += algorithm_problems("algorithm" if shared else f"{path}.algorithm", part.algorithm)
+            found += sampling_problems(path, part)
     found = list(dict.fromkeys(found))
     if len(found) == 1:
         raise ConfigError(found[0])

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from grpo.config.check_algorithm import warnings
 from grpo.config.load import resolved, to_yaml
 from grpo.config.schema import RunConfig
 from grpo.report import write_report
@@ -77,7 +78,7 @@ def _run(config: RunConfig, values: dict[str, Any], opened: OpenRun) -> int:
         folder.path, config.logger, folder.path.name, values, progress.step if opened.resumed else None
     )
     tracker.message(f"run folder {folder.path}")
-    for line in opened.recovered:
+    for line in [*opened.recovered, *(f"warning: {text}" for text in warnings(config))]:
         tracker.message(line)
     with Interruption(resume_hint="the same command and resume=auto") as interruption:
         context = RunContext(

@@ -17,13 +17,14 @@ from grpo.stages.sampler import PolicySampler
 from grpo.stages.scoring import Scorer, length_metrics
 from grpo.stages.totals import Clock, StageTotals
 from grpo.types import Group, SamplingSettings
+from grpo.update.advantages import RewardKl, advantages_of
 from grpo.update.experience import Tree, experience_from
 from grpo.update.mismatch import mismatch_limit
 from grpo.update.optimizer import Optimizer
 from grpo.update.packing import PackingLimits
 from grpo.update.policy import Policy
-from grpo.update.reference import reference_policy
-from grpo.update.reinforce import PolicyUpdate, UpdateSettings, advantages_of
+from grpo.update.reference import Resetting, reference_policy
+from grpo.update.reinforce import PolicyUpdate, UpdateSettings
 
 
 def run_reinforce(name: str, stage: ReinforceConfig, context: RunContext, checkpoint: Path | None) -> StageTotals:
@@ -55,15 +56,21 @@ class ReinforceTrainer:
             seed=derive_seed(context.config.seed, name, "rounding"),
         )
         self.scorer = Scorer(stage.reward, self.encoder)
-        # Made before a checkpoint is loaded: the reference is what the stage starts from.
-        reference = reference_policy(self.policy) if stage.algorithm.kl_coef > 0 else None
-        self.update = PolicyUpdate(self.policy, self.optimizer, self._update_settings(), reference)
+        # Made before a checkpoint is loaded: the reference is what the stage starts from, until it is reset.
+        resets, in_reward = stage.algorithm.reference_reset_steps, stage.algorithm.kl_in == "reward"
+        self.reference = reference_policy(self.policy, resets) if stage.algorithm.kl_coef > 0 else None
+        settings = self._update_settings()
+        self.update = PolicyUpdate(self.policy, self.optimizer, settings, None if in_reward else self.reference)
+        self.reward_kl = RewardKl(self.reference if in_reward else None, settings)
         self.sampler = self._sampler(loaded)
         self.settings = sampling_settings(stage.rollout)
         self.totals = StageTotals()
 
     def parts(self) -> StateRegistry:
-        return training_state(self.policy, self.optimizer, self.cursor, self.totals)
+        registry = training_state(self.policy, self.optimizer, self.cursor, self.totals)
+        if isinstance(self.reference, Resetting):
+            registry.register("reference", self.reference)
+        return registry
 
     def start(self) -> None:
         """Dropout stays off: the sampler has none, and the two must agree."""
@@ -78,11 +85,14 @@ class ReinforceTrainer:
             groups = self.sampler.sample(problems, self.settings, self.context.config.seed, self.name, index)
         with clock("reward"):
             scores = self.scorer(problems, groups, self.context.step + 1)
-            advantages = advantages_of(groups, scores, self.stage.algorithm.advantage)
         with clock("update"):
             self.sampler.engine.sleep()
-            trees = experience_from(groups, advantages)
-            learned = self.update(trees, index)
+            penalties = self.reward_kl(groups, scores)
+            advantages = advantages_of(groups, scores, self.stage.algorithm.advantage, penalties.tokens)
+            trees = experience_from(groups, advantages, mask_truncated=self.stage.algorithm.truncated == "mask")
+            learned = self.update(trees, index) | penalties.metrics
+            if isinstance(self.reference, Resetting):
+                self.reference.after_step(index + 1)
         with clock("sync"):
             probe = self.sampler.push_weights(self.context.step + 1)
         if self.context.tracker.wants_groups(self.context.step + 1):

@@ -110,7 +110,8 @@ POLICY = (
     Metric(
         "kl",
         "nats",
-        "k3 estimate of KL(policy || reference) per token.",
+        "Mean estimate (`algorithm.kl_estimator`) of KL(policy || reference) per token; of the sampler with "
+        "`algorithm.kl_in=reward`.",
         "Slow growth; a sudden rise means the policy runs away from its start.",
     ),
     Metric(

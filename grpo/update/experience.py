@@ -48,15 +48,21 @@ class Tree:
         return sum(len(branch.token_ids) for branch in self.branches)
 
 
-def experience_from(groups: Sequence[Group], advantages: Sequence[Sequence[Advantage | None]]) -> list[Tree]:
-    """One tree per group with at least two scored completions; an advantage of None leaves its completion out."""
+def experience_from(
+    groups: Sequence[Group], advantages: Sequence[Sequence[Advantage | None]], *, mask_truncated: bool = False
+) -> list[Tree]:
+    """One tree per group with something to learn from; an advantage of None leaves its completion out.
+
+    `mask_truncated` also leaves out completions that were cut off at the token limit (DAPO, arXiv 2503.14476, section
+    3.4, overlong filtering). Their rewards are in the others' advantages already.
+    """
     trees = []
     for group, values in zip(groups, advantages, strict=True):
         branches = tuple(
             Branch(token_ids=c.token_ids, sampler_logprobs=c.logprobs, advantage=value, index=index)
             for index, (c, value) in enumerate(zip(group.completions, values, strict=True))
-            if value is not None
+            if value is not None and not (mask_truncated and c.finish_reason == "length")
         )
-        if len(branches) >= 2:
+        if branches:
             trees.append(Tree(prompt_ids=group.prompt.token_ids, branches=branches, prompt_id=group.prompt.problem_id))
     return trees

@@ -1,4 +1,4 @@
-"""Log-probs of the reference, the model a stage started from, without a second model on the device."""
+"""Log-probs of the reference, a stage's start model or a later policy of it, without a second model on the device."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 
 from grpo.kernels.token_logprob import HeadSettings
 from grpo.model.lora import Adapters
+from grpo.run.state import PartState
 from grpo.update.columns import StepColumns
 from grpo.update.experience import Tree
 from grpo.update.packing import PackingLimits
@@ -71,8 +72,43 @@ class HostSwapped:
                 _swap(*pair)
 
 
-def reference_policy(policy: Policy) -> ReferencePolicy:
-    """The reference of a policy that is about to be trained from the weights it has now."""
+class Resetting(HostSwapped):
+    """A reference that becomes the policy every so many rollout steps; its weights are then state of the run.
+
+    With adapters it holds theirs: the base under both never changes. R1 resets every 400 policy updates
+    (Nature 645:633, 2025, methods).
+    """
+
+    def __init__(self, policy: Policy, every: int) -> None:
+        """`every`: rollout steps from one reset to the next, 1 or more."""
+        super().__init__(policy)
+        self._every = every
+        self._names = [name for name, parameter in policy.model.named_parameters() if parameter.requires_grad]
+
+    def after_step(self, done: int) -> None:
+        """To be called when `done` rollout steps of the stage lie behind, before a checkpoint is saved."""
+        if done % self._every:
+            return
+        for parameter, host in self._pairs:
+            host.copy_(parameter.detach())
+
+    def state(self) -> PartState:
+        return PartState(tensors={name: host for name, (_, host) in zip(self._names, self._pairs, strict=True)})
+
+    def load_state(self, saved: PartState) -> None:
+        """Raises ValueError when the saved weights are not of these parameters."""
+        own = self.state().tensors
+        unlike = [n for n in own.keys() | saved.tensors.keys() if _kind(own.get(n)) != _kind(saved.tensors.get(n))]
+        if unlike:
+            raise ValueError(f"the saved reference differs from this model's in {sorted(unlike)[:5]}")
+        for name, host in own.items():
+            host.copy_(saved.tensors[name])
+
+
+def reference_policy(policy: Policy, reset_steps: int = 0) -> ReferencePolicy:
+    """The reference of a policy that is about to be trained from the weights it has now; 0: it stays that."""
+    if reset_steps:
+        return Resetting(policy, reset_steps)
     return HostSwapped(policy) if policy.adapters is None else AdapterOff(policy, policy.adapters)
 
 
@@ -91,6 +127,10 @@ def with_reference(
     sizes = [sum(tree.tokens for tree in part) for part in parts]
     assert values.shape == (sum(sizes),), (values.shape, sizes)
     return [replace(one, reference_logprob=part) for one, part in zip(columns, torch.split(values, sizes), strict=True)]
+
+
+def _kind(tensor: torch.Tensor | None) -> tuple[torch.Size, torch.dtype] | None:
+    return None if tensor is None else (tensor.shape, tensor.dtype)
 
 
 def _host_copy(parameter: torch.Tensor) -> torch.Tensor:

@@ -8,12 +8,11 @@ from itertools import pairwise
 
 import torch
 
-from grpo.algorithm.advantages import ADVANTAGES, Advantage, StepRewards
 from grpo.algorithm.losses import OVER_STEP, StepTokens
 from grpo.algorithm.reductions import StepTotals
 from grpo.config.slices import AlgorithmConfig
 from grpo.kernels.token_logprob import HeadLoss, HeadSettings, Objective
-from grpo.types import Group, PackedBatch, Score
+from grpo.types import PackedBatch
 from grpo.update.columns import StepColumns, columns_of
 from grpo.update.experience import Tree
 from grpo.update.meter import Meter
@@ -24,23 +23,6 @@ from grpo.update.optimizer import Optimizer
 from grpo.update.packing import PackingLimits, pack
 from grpo.update.policy import Policy, to_device
 from grpo.update.reference import ReferencePolicy, with_reference
-
-
-def advantages_of(
-    groups: Sequence[Group], scores: Sequence[Sequence[Score]], name: str
-) -> list[list[Advantage | None]]:
-    """An advantage per completion; None where the reward failed, and in groups with fewer than two valid rewards."""
-    valid = [[i for i, score in enumerate(scored) if score.total is not None] for scored in scores]
-    kept = [indices if len(indices) >= 2 else [] for indices in valid]
-    rewards = StepRewards(
-        totals=[[scored[i].total or 0.0 for i in indices] for scored, indices in zip(scores, kept, strict=True)],
-        lengths=[[len(g.completions[i].token_ids) for i in indices] for g, indices in zip(groups, kept, strict=True)],
-    )
-    result: list[list[Advantage | None]] = []
-    for group, indices, values in zip(groups, kept, ADVANTAGES[name](rewards), strict=True):
-        found = dict(zip(indices, values, strict=True))
-        result.append([found.get(i) for i in range(len(group.completions))])
-    return result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,6 +117,8 @@ def test_an_update_holds_weights_engine_moments_and_what_a_micro_batch_keeps() -
     assert phase_of(config, "rl optimizer").device["gradients"] == weights
     assert "reference" not in phase.device
     assert phase_of(config_with("algorithm.kl_coef=0.1"), "rl update").device["reference"] == weights
+    in_reward = config_with("algorithm.kl_coef=0.1", "algorithm.kl_in=reward", "algorithm.kl_estimator=k1")
+    assert phase_of(in_reward, "rl update").device["reference"] == weights
 
 
 def test_several_micro_batches_find_all_gradients_there() -> None:
@@ -165,6 +167,9 @@ def test_adapters_save_gradients_moments_and_the_reference() -> None:
     device = phase_of(config, "rl update").device
     assert device["gradients"] == 4 * adapter_parameters(model) and device["moments"] == 2 * device["gradients"]
     assert "reference" not in device
+    config = config_with("algorithm.kl_coef=0.1", "algorithm.reference_reset_steps=9")
+    config.model = model
+    assert phase_of(config, "rl update").device["reference"] == 4 * adapter_parameters(model)
     assert device["weights"] == 4 * (parameter_count(model) or 0) + device["gradients"]
 
 

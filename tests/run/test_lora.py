@@ -82,6 +82,7 @@ def test_checkpoints_hold_adapters_only(unbroken: tuple[str, Path, list[Sync]]) 
     checkpoint = folder / "checkpoints" / "step_000006"
     assert (checkpoint / "adapters.safetensors").exists() == (kind == "lora")
     assert (checkpoint / "model.safetensors").exists() == (kind == "full")
+    assert not (checkpoint / "reference.json").exists()  # without resets it is the stage's start, loaded again
     with safe_open(checkpoint / "optimizer.safetensors", framework="pt") as file:
         trained = {name.rpartition(":")[0] for name in file.keys()}  # noqa: SIM118  the handle is no mapping
     assert len(trained) == (14 if kind == "lora" else 15)

@@ -24,12 +24,23 @@ class Sampled:
 
 def logprobs_of(model: PreTrainedModel, prompt: list[int], completion: list[int], temperature: float) -> torch.Tensor:
     """(T,) log-probs of a completion from a row padded on the right by three tokens."""
+    table = table_of(model, prompt, completion, temperature)
+    return torch.stack([table[t, token] for t, token in enumerate(completion)])
+
+
+def entropies_of(model: PreTrainedModel, prompt: list[int], completion: list[int], temperature: float) -> torch.Tensor:
+    """(T,) entropies of the distributions a completion's tokens were drawn from, nats."""
+    table = table_of(model, prompt, completion, temperature)
+    return -(table.exp() * table).sum(dim=-1)
+
+
+def table_of(model: PreTrainedModel, prompt: list[int], completion: list[int], temperature: float) -> torch.Tensor:
+    """(T, V) log-probs of every token in each place of a completion."""
     pad = 3
     ids = torch.tensor([prompt + completion + [0] * pad])
     mask = torch.tensor([[1] * (len(prompt) + len(completion)) + [0] * pad])
     logits = model(input_ids=ids, attention_mask=mask).logits[0].float() / temperature
-    table = torch.log_softmax(logits, dim=-1)
-    return torch.stack([table[len(prompt) + t - 1, token] for t, token in enumerate(completion)])
+    return torch.log_softmax(logits, dim=-1)[len(prompt) - 1 : len(prompt) + len(completion) - 1]
 
 
 def group_zscores(rewards: list[float]) -> list[float]:
@@ -42,18 +53,25 @@ def token_mean_loss(
     model: PreTrainedModel, groups: list[Sampled], temperature: float, low: float, high: float
 ) -> torch.Tensor:
     """Mean over all tokens of all completions of -min(r·A, clip(r)·A)."""
-    terms = []
-    for group in groups:
-        for completion, old, advantage in zip(
-            group.completions, group.old_logprobs, group_zscores(group.rewards), strict=True
-        ):
-            new = logprobs_of(model, group.prompt, completion, temperature)
-            for t in range(len(completion)):
-                ratio = torch.exp(new[t] - old[t])
-                bounded = min(max(ratio.item(), 1 - low), 1 + high)
-                clipped = (ratio.item() > 1 + high and advantage > 0) or (ratio.item() < 1 - low and advantage < 0)
-                terms.append(-(torch.tensor(bounded) * advantage) if clipped else -(ratio * advantage))
+    terms = [term for group in groups for term in policy_terms(model, group, temperature, low, high)]
     return torch.stack(terms).sum() / len(terms)
+
+
+def policy_terms(
+    model: PreTrainedModel, group: Sampled, temperature: float, low: float, high: float
+) -> list[torch.Tensor]:
+    """-min(r·A, clip(r)·A) of every token of a group, in order."""
+    terms = []
+    for completion, old, advantage in zip(
+        group.completions, group.old_logprobs, group_zscores(group.rewards), strict=True
+    ):
+        new = logprobs_of(model, group.prompt, completion, temperature)
+        for t in range(len(completion)):
+            ratio = torch.exp(new[t] - old[t])
+            bounded = min(max(ratio.item(), 1 - low), 1 + high)
+            clipped = (ratio.item() > 1 + high and advantage > 0) or (ratio.item() < 1 - low and advantage < 0)
+            terms.append(-(torch.tensor(bounded) * advantage) if clipped else -(ratio * advantage))
+    return terms
 
 
 @dataclass

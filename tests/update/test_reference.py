@@ -12,11 +12,12 @@ from transformers import PreTrainedModel
 from grpo.config.slices import AlgorithmConfig, LoraConfig
 from grpo.kernels.token_logprob import HeadSettings
 from grpo.model.lora import Adapters
+from grpo.run.state import PartState
 from grpo.update.experience import Tree
 from grpo.update.optimizer import Optimizer
 from grpo.update.packing import PackingLimits
 from grpo.update.policy import Policy
-from grpo.update.reference import AdapterOff, HostSwapped, ReferencePolicy, reference_policy
+from grpo.update.reference import AdapterOff, HostSwapped, ReferencePolicy, Resetting, reference_policy
 from grpo.update.reinforce import PolicyUpdate
 from tests.update.conftest import tiny_model
 from tests.update.plain_grpo import logprobs_of
@@ -163,6 +164,64 @@ def test_the_reference_is_asked_once_a_step_for_what_is_trained() -> None:
     )
     update(trees_of(sampled(model)))
     assert calls == [3] and not torch.equal(weights(model), before)
+
+
+def resetting(*, lora: bool, every: int = 2) -> tuple[Policy, Resetting]:
+    """A policy that has left its start, and a reference that may follow it."""
+    model, adapters = tiny_model(), None
+    if lora:
+        pytest.importorskip("peft", reason="peft is not installed: pip install -e .[lora]")
+        adapters = Adapters(model, LoraConfig(rank=4), seed=1, base_name="base")
+    policy = Policy(model, adapters)
+    reference = reference_policy(policy, every)
+    assert isinstance(reference, Resetting)
+    moved(model)
+    return policy, reference
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_a_reset_takes_the_policy_of_that_moment(lora: bool) -> None:
+    policy, reference = resetting(lora=lora)
+    trees = trees_of(sampled(tiny_model()))
+    assert (reference.logprobs(trees, KL.limits, SAMPLING) - start_logprobs(trees)).abs().max() < 1e-5
+    reference.after_step(1)
+    assert (reference.logprobs(trees, KL.limits, SAMPLING) - start_logprobs(trees)).abs().max() < 1e-5
+    then = policy.tree_logprobs(trees, KL.limits, SAMPLING)
+    assert (then - start_logprobs(trees)).abs().max() > 1e-2
+    reference.after_step(2)
+    moved(policy.model)
+    reference.after_step(3)
+    before = weights(policy.model)
+    assert torch.equal(reference.logprobs(trees, KL.limits, SAMPLING), then)
+    assert torch.equal(weights(policy.model), before)
+    assert (policy.tree_logprobs(trees, KL.limits, SAMPLING) - then).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_a_reset_reference_goes_through_a_checkpoint(lora: bool) -> None:
+    policy, reference = resetting(lora=lora, every=1)
+    reference.after_step(1)
+    saved = reference.state()
+    trained = [name for name, parameter in policy.model.named_parameters() if parameter.requires_grad]
+    assert list(saved.tensors) == trained and all((".lora_" in name) == lora for name in trained)
+    _, resumed = resetting(lora=lora, every=1)
+    resumed.load_state(PartState(tensors={name: tensor.clone() for name, tensor in saved.tensors.items()}))
+    trees = trees_of(sampled(tiny_model()))
+    assert torch.equal(*(one.logprobs(trees, KL.limits, SAMPLING) for one in (reference, resumed)))
+
+
+def test_a_reference_of_another_model_is_refused() -> None:
+    _, reference = resetting(lora=False)
+    tensors = dict(reference.state().tensors)
+    kept = weights(reference._policy.model)
+    for wrong in (
+        {name: tensor for name, tensor in tensors.items() if "lm_head" not in name},
+        tensors | {"lm_head.weight": tensors["lm_head.weight"].double()},
+        tensors | {"lm_head.weight": tensors["lm_head.weight"][:-1]},
+    ):
+        with pytest.raises(ValueError, match=r"the saved reference differs from this model's in \['lm_head.weight'\]"):
+            reference.load_state(PartState(tensors=wrong))
+    assert torch.equal(weights(reference._policy.model), kept)
 
 
 @pytest.mark.gpu

@@ -15,13 +15,14 @@ from grpo.algorithm.reductions import REDUCTIONS
 from grpo.config.slices import AlgorithmConfig, OptimizerConfig
 from grpo.kernels.token_logprob import HeadSettings
 from grpo.types import Completion, Group, Prompt, Score
+from grpo.update.advantages import advantages_of
 from grpo.update.experience import Tree, experience_from
 from grpo.update.mismatch import LogprobMismatchError, MismatchLimit
 from grpo.update.optimizer import NonFiniteError, Optimizer
 from grpo.update.packing import PackingLimits
 from grpo.update.policy import Policy
 from grpo.update.reference import ReferencePolicy
-from grpo.update.reinforce import PolicyUpdate, UpdateSettings, advantages_of, split_evenly
+from grpo.update.reinforce import PolicyUpdate, UpdateSettings, split_evenly
 from tests.update.conftest import tiny_model
 from tests.update.plain_grpo import PlainAdamW, Sampled, logprobs_of, token_mean_loss
 

@@ -119,8 +119,11 @@ class _Run:
         """What a stage that trains holds from step to step, beside the weights."""
         trained, dtype = (self.adapters, "float32") if self.adapters else (self.parameters, self.config.model.dtype)
         kept = {"moments": parts.states(trained, dtype, stage.optimizer)}
-        if isinstance(stage, ReinforceConfig) and stage.algorithm.kl_coef > 0 and not self.adapters:
-            kept["reference"] = self.base_weights
+        if isinstance(stage, ReinforceConfig) and stage.algorithm.kl_coef > 0:
+            if not self.adapters:
+                kept["reference"] = self.base_weights
+            elif stage.algorithm.reference_reset_steps > 0:  # else adapters are switched off, which takes nothing
+                kept["reference"] = self.adapters * parts.FLOAT
         return kept
 
     def _gradients(self) -> int:
