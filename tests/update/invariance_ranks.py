@@ -24,7 +24,7 @@ from tests.update.invariance import CASES, Learner
 
 SHARES = {1: [[0, 1, 2, 3, 4, 5, 6]], 2: [[5, 1, 0, 6, 3], [2, 4]], 4: [[4], [], [6, 0, 2, 3], [1, 5]]}
 """Groups of each process, by how many there are: unequal, out of order, and none at all for one of them."""
-DEADLINE_SECONDS = 100
+DEADLINE_SECONDS = 300
 
 
 def main(folder: Path) -> int:

@@ -84,7 +84,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, torch
         env=environment,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=400,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return {int(path.stem): load_file(path) for path in folder.glob("*.safetensors")}
