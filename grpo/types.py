@@ -61,6 +61,8 @@ class SamplingSettings:
     top_p: float = 1.0
     top_k: int = 0
     """0 means off."""
+    min_p: float = 0.0
+    """0 means off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ class Completion:
     token_ids: tuple[int, ...]
     """(T,), the sampled end-of-sequence token included."""
     logprobs: tuple[float, ...]
-    """(T,), nats, of the distribution really sampled from (temperature, top-p and top-k applied)."""
+    """(T,), nats, of the distribution really sampled from (temperature, min-p, top-k and top-p applied)."""
     finish_reason: FinishReason
     weight_version: int
     """Version of the weights that sampled it (see `RolloutEngine.update_weights`)."""

@@ -117,6 +117,7 @@ def check_request(prompts: Sequence[Prompt], settings: SamplingSettings, context
     _require(math.isfinite(temperature) and temperature >= 0, f"temperature={temperature}: must be 0 or above")
     _require(0 < settings.top_p <= 1, f"top_p={settings.top_p}: must be above 0 and at most 1")
     _require(settings.top_k >= 0, f"top_k={settings.top_k}: must be 0 (off) or above")
+    _require(0 <= settings.min_p <= 1, f"min_p={settings.min_p}: must be from 0 (off) to 1")
     for prompt in prompts:
         length = len(prompt.token_ids)
         _require(length >= 1, f"prompt {prompt.problem_id!r} has no tokens: at least one is needed")

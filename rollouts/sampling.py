@@ -5,6 +5,8 @@ Shapes: B rows (one per completion), V vocabulary.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 
@@ -15,18 +17,24 @@ DRAWN_ENTRIES = 2**20
 
 
 def processed_logprobs(logits: torch.Tensor, settings: SamplingSettings) -> torch.Tensor:
-    """(B, V) log-probs in nats, float32, of the distribution sampled from; -inf outside top-k and top-p.
+    """(B, V) log-probs in nats, float32, of the distribution sampled from; -inf outside min-p, top-k and top-p.
 
-    Temperature first, then top-k, then top-p on what is left, renormalised: the order of vLLM and transformers.
-    Temperature 0 (greedy) leaves the logits as they are.
+    Temperature first, then min-p, then top-k, then top-p on what is left, renormalised: the order of vLLM 0.32.
+    (transformers' own sampler applies min-p last, which keeps other tokens.) Temperature 0 (greedy) leaves the logits
+    as they are.
     """
     logits = logits.float()
-    if settings.temperature > 0:
-        logits = logits / settings.temperature
-    if 0 < settings.top_k < logits.shape[-1] and settings.temperature > 0:
+    if settings.temperature == 0:
+        return logits.log_softmax(dim=-1)
+    logits = logits / settings.temperature
+    if settings.min_p > 0:
+        # Of the whole distribution's likeliest: p < min_p · p_max, in logs.
+        least = logits.amax(dim=-1, keepdim=True) + math.log(settings.min_p)
+        logits = logits.masked_fill(logits < least, -torch.inf)
+    if 0 < settings.top_k < logits.shape[-1]:
         kth_largest = logits.topk(settings.top_k, dim=-1).values[:, -1:]
         logits = logits.masked_fill(logits < kth_largest, -torch.inf)
-    if settings.top_p < 1 and settings.temperature > 0:
+    if settings.top_p < 1:
         logits = _inside_nucleus(logits, settings.top_p)
     return logits.log_softmax(dim=-1)
 

@@ -33,8 +33,8 @@ class ScriptedEngine(TransformersEngine):
         self._script = script or self._random_tokens
 
     def _token_choice(self, prompts: Sequence[Prompt], settings: SamplingSettings) -> TokenChoice:
-        if settings.top_p < 1 or settings.top_k > 0:
-            raise ValueError("the scripted engine draws nothing: set top_p=1 and top_k=0")
+        if settings.top_p < 1 or settings.top_k > 0 or settings.min_p > 0:
+            raise ValueError("the scripted engine draws nothing: set top_p=1, top_k=0 and min_p=0")
         table = [
             self._line(prompt, index, settings.max_tokens)
             for prompt in prompts

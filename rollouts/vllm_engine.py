@@ -149,6 +149,7 @@ class VllmEngine:
             temperature=settings.temperature,
             top_p=settings.top_p,
             top_k=settings.top_k,
+            min_p=settings.min_p,
             max_tokens=settings.max_tokens,
             stop_token_ids=list(self._checkpoint.eos_token_ids),
             logprobs=0,

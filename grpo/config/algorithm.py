@@ -62,13 +62,15 @@ class AlgorithmConfig:
     """What corrects the mismatch between sampler and trainer, with ρ = exp(old - sampler): `truncate` weighs by min(ρ,
     cap), `mask` by ρ inside [floor, cap] and 0 outside, `off` by 1."""
     importance_level: str = "token"
-    """ρ of each `token`, the product over a `sequence`, or its `geometric` mean."""
+    """ρ of each `token`, the product over a `sequence`, or its `geometric` mean, which only rejects: under `mask` it
+    weighs by 1 inside the bounds (sensible ones are close to 1, such as 0.999 and 1.001)."""
     importance_cap: float = 2.0
     """Largest ρ."""
     importance_floor: float = 0.0
     """Smallest ρ, under `mask`."""
     max_staleness: int = 16
-    """Most optimizer steps between the weights that sampled a completion and those that learn from it."""
+    """Most optimizer steps between the weights that sampled a completion and those that learn from it; older ones are
+    left out of the update."""
     kl_coef: float = 0.0
     """Weight of the KL penalty against the reference, at first the stage's start model; 0 keeps no reference."""
     kl_estimator: str = "k3"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from grpo.config.check_algorithm import algorithm_problems, sampling_problems
+from grpo.config.check_off_policy import correction_problems, filter_problems, staleness_problems
 from grpo.config.check_pipeline import pipeline_problems
 from grpo.config.check_slices import (
     data_problems,
@@ -22,7 +23,7 @@ from grpo.config.check_slices import (
 from grpo.config.errors import ConfigError, nearest
 from grpo.config.limits import RANGES, valid
 from grpo.config.schema import ReinforceConfig, RunConfig
-from grpo.config.slices import DataConfig, RewardConfig, RolloutConfig
+from grpo.config.slices import AlgorithmConfig, DataConfig, RewardConfig, RolloutConfig
 
 
 def check(config: RunConfig) -> None:
@@ -36,11 +37,15 @@ def check(config: RunConfig) -> None:
         elif isinstance(part, RolloutConfig):
             found += rollout_problems(path, part, config.model)
             found += engine_problems(path, part, config.rollout)
+        elif isinstance(part, AlgorithmConfig):
+            found += correction_problems(path, part)
         elif isinstance(part, ReinforceConfig):
             found += group_problems(path, part)
             shared = part.algorithm == config.algorithm
             found += algorithm_problems("algorithm" if shared else f"{path}.algorithm", part.algorithm)
             found += sampling_problems(path, part)
+            found += staleness_problems(path, part)
+            found += filter_problems(f"{path}.rollout", part.rollout)
     found = list(dict.fromkeys(found))
     if len(found) == 1:
         raise ConfigError(found[0])

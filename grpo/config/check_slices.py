@@ -152,11 +152,6 @@ def group_problems(path: str, stage: ReinforceConfig) -> Iterator[str]:
         )
     if stage.rollout.temperature == 0:
         yield f"{path}.rollout.temperature=0: greedy completions of a prompt are all the same; valid is above 0"
-    if stage.rollout.top_p < 1 or stage.rollout.top_k > 0:
-        yield (
-            f"{path}.rollout.top_p={stage.rollout.top_p}, top_k={stage.rollout.top_k}: the update knows the whole "
-            "distribution only, its ratios would be wrong; valid in a reinforce stage are top_p=1 and top_k=0"
-        )
     if stage.optimizer_steps_per_rollout > stage.prompts_per_step:
         yield (
             f"{path}.optimizer_steps_per_rollout={stage.optimizer_steps_per_rollout}: valid is at most "

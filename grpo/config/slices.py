@@ -177,7 +177,7 @@ class RolloutConfig:
     """On a GPU, release vLLM's memory while the policy is updated."""
     max_logprob_diff: Optional[float] = None
     """Stop when trainer and sampler log-probs differ by more than this (nats): the largest difference in
-    float32 (unset: 1e-4), the mean one in bfloat16 (unset: 0.02)."""
+    float32 (unset: 1e-4), the mean one in bfloat16 or on rollouts under `top_p`, `top_k` or `min_p` (unset: 0.02)."""
 
 
 @dataclass

@@ -130,7 +130,7 @@ class Evaluator:
         )
 
     def _settings(self, mode: str) -> SamplingSettings:
-        base = replace(sampling_settings(self.stage.rollout), top_p=1.0, top_k=0)
+        base = replace(sampling_settings(self.stage.rollout), top_p=1.0, top_k=0, min_p=0.0)
         if mode == "greedy":
             return replace(base, completions_per_prompt=1, temperature=0.0)
         return replace(base, completions_per_prompt=self.stage.samples_per_problem, temperature=1.0)

@@ -25,6 +25,7 @@ from grpo.update.packing import PackingLimits
 from grpo.update.policy import Policy
 from grpo.update.reference import Resetting, reference_policy
 from grpo.update.reinforce import PolicyUpdate, UpdateSettings
+from grpo.update.staleness import StalenessBound, without_stale
 
 
 def run_reinforce(name: str, stage: ReinforceConfig, context: RunContext, checkpoint: Path | None) -> StageTotals:
@@ -64,6 +65,9 @@ class ReinforceTrainer:
         self.reward_kl = RewardKl(self.reference if in_reward else None, settings)
         self.sampler = self._sampler(loaded)
         self.settings = sampling_settings(stage.rollout)
+        self.bound = StalenessBound(
+            most=stage.algorithm.max_staleness, optimizer_steps=stage.optimizer_steps_per_rollout
+        )
         self.totals = StageTotals()
 
     def parts(self) -> StateRegistry:
@@ -89,6 +93,7 @@ class ReinforceTrainer:
             self.sampler.engine.sleep()
             penalties = self.reward_kl(groups, scores)
             advantages = advantages_of(groups, scores, self.stage.algorithm.advantage, penalties.tokens)
+            advantages, staleness = without_stale(groups, advantages, self.context.step, self.bound)
             trees = experience_from(groups, advantages, mask_truncated=self.stage.algorithm.truncated == "mask")
             learned = self.update(trees, index) | penalties.metrics
             if isinstance(self.reference, Resetting):
@@ -102,6 +107,7 @@ class ReinforceTrainer:
             self.scorer.metrics(scores)
             | length_metrics(groups)
             | learned
+            | staleness
             | {"probe/max_logprob_diff": probe}
             | clock.metrics()
             | self._throughput(clock, groups, trees)
@@ -120,27 +126,28 @@ class ReinforceTrainer:
         }
 
     def _update_settings(self) -> UpdateSettings:
-        stage = self.stage
+        stage, sampling = self.stage, head_settings(self.stage.rollout)
         return UpdateSettings(
             algorithm=stage.algorithm,
-            sampling=head_settings(stage.rollout),
+            sampling=sampling,
             max_tokens=stage.rollout.max_tokens,
             optimizer_steps=stage.optimizer_steps_per_rollout,
             limits=PackingLimits(micro_batch=stage.optimizer.max_tokens_per_micro_batch),
-            mismatch=mismatch_limit(self.context.config.model.dtype, stage.rollout.max_logprob_diff),
+            mismatch=mismatch_limit(
+                self.context.config.model.dtype, stage.rollout.max_logprob_diff, filtered=sampling.filtered
+            ),
             seed_keys=(self.context.config.seed, self.name, "tokens"),
         )
 
     def _sampler(self, loaded: LoadedModel) -> PolicySampler:
         engine = self.context.engine.get(self.context.model_folder(self.stage.model_from), loaded.context)
-        return PolicySampler(
-            engine, self.policy, self.encoder, self.update.settings.mismatch, self.update.settings.limits
-        )
+        probe = mismatch_limit(self.context.config.model.dtype, self.stage.rollout.max_logprob_diff)
+        return PolicySampler(engine, self.policy, self.encoder, probe, self.update.settings.limits)
 
 
 def head_settings(rollout: RolloutConfig) -> HeadSettings:
     """The distribution the update takes the rollouts to be sampled from."""
-    return HeadSettings(temperature=rollout.temperature, top_p=rollout.top_p, top_k=rollout.top_k)
+    return HeadSettings(temperature=rollout.temperature, top_p=rollout.top_p, top_k=rollout.top_k, min_p=rollout.min_p)
 
 
 def sampling_settings(rollout: RolloutConfig) -> SamplingSettings:
@@ -151,4 +158,5 @@ def sampling_settings(rollout: RolloutConfig) -> SamplingSettings:
         temperature=rollout.temperature,
         top_p=rollout.top_p,
         top_k=rollout.top_k,
+        min_p=rollout.min_p,
     )

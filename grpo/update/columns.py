@@ -31,8 +31,8 @@ class StepColumns:
     """(S,) float32 nats of the reference, where the loss has a KL term."""
     old_logprob: torch.Tensor | None = None
     """(S,) float32 nats before the rollout's first optimizer step; None where that is this one."""
-    correction: torch.Tensor | None = None
-    """(S,) float32: weights for the sampler's mismatch that need whole completions; None: each token has its own."""
+    importance_ratio: torch.Tensor | None = None
+    """(S,) float32: trainer to sampler over whole completions, see `LEVELS` of corrections; None: token by token."""
     over_step: torch.Tensor | None = None
     """(S,) float32: what the loss asked of the whole step; None: nothing."""
 
@@ -55,7 +55,7 @@ class StepColumns:
             sampler=self.sampler_logprob[flat],
             old=None if self.old_logprob is None else self.old_logprob[flat],
             reference=None if self.reference_logprob is None else self.reference_logprob[flat],
-            correction=None if self.correction is None else self.correction[flat],
+            importance_ratio=None if self.importance_ratio is None else self.importance_ratio[flat],
             over_step=None if self.over_step is None else self.over_step[flat],
         )
 

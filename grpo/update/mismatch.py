@@ -16,7 +16,7 @@ class LogprobMismatchError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MismatchLimit:
-    """In float32 the largest difference is bounded, in lower precision the mean one (nats)."""
+    """In float32 the largest difference is bounded, in lower precision or under filters the mean one (nats)."""
 
     statistic: str
     """`max` or `mean`."""
@@ -34,8 +34,13 @@ class MismatchLimit:
         )
 
 
-def mismatch_limit(dtype: str, override: float | None) -> MismatchLimit:
-    """The default stop of a dtype, or the configured one."""
-    if dtype == "float32":
+def mismatch_limit(dtype: str, override: float | None, *, filtered: bool = False) -> MismatchLimit:
+    """The default stop of a dtype, or the configured one.
+
+    `filtered`: the log-probs are of what top-p, top-k or min-p keep. Each side finds that by its own logits, so
+    rounding may keep a token at the border on one side alone: all others of its row then differ by log(1 - p) of that
+    token, which is rare but as large as the token is likely. So the mean is judged in float32 too.
+    """
+    if dtype == "float32" and not filtered:
         return MismatchLimit(statistic="max", value=FLOAT32_LARGEST if override is None else override)
     return MismatchLimit(statistic="mean", value=REDUCED_PRECISION_MEAN if override is None else override)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from grpo.algorithm.corrections import WEIGHTS, Bounds
 from grpo.algorithm.kl import ESTIMATORS
 from grpo.algorithm.losses import LOSSES, LossInputs, LossSettings, LossTerms
 from grpo.algorithm.reductions import REDUCTIONS, StepTotals, TokenCounts
@@ -26,8 +27,8 @@ class TokenFacts:
     """(N,) float32: the trainer's log-prob at the start of the rollout step; None: this is its first optimizer step."""
     reference: torch.Tensor | None
     """(N,) float32 under the reference; None: there is none."""
-    correction: torch.Tensor | None = None
-    """(N,) float32: weight for the sampler's mismatch, where it depends on whole completions."""
+    importance_ratio: torch.Tensor | None = None
+    """(N,) float32: trainer to sampler, where it depends on whole completions."""
     over_step: torch.Tensor | None = None
     """(N,) float32: see `LossInputs.over_step`."""
 
@@ -53,15 +54,20 @@ class StepObjective:
         self._algorithm, self._totals = algorithm, totals
         self._loss, self._reduction = LOSSES[algorithm.loss], REDUCTIONS[algorithm.reduction]
         self._settings = loss_settings(algorithm)
+        self._weight = WEIGHTS[algorithm.importance, algorithm.importance_level]
+        self.bounds = Bounds(floor=algorithm.importance_floor, cap=algorithm.importance_cap)
+        """What the trainer-to-sampler ratio may be."""
+        self.corrects = algorithm.importance != "off"
 
     def __call__(self, logprob: torch.Tensor, entropy: torch.Tensor, facts: TokenFacts) -> torch.Tensor:
-        """The share of these N tokens in the step's loss, ()."""
+        """The share of these N tokens in the step's loss, () float64."""
         per_token = self.terms(logprob, facts).loss * self.correction(logprob, facts)
         if facts.reference is not None:
             per_token = per_token + self._algorithm.kl_coef * self.kl(logprob, facts)
         if self._algorithm.entropy_coef:
             per_token = per_token - self._algorithm.entropy_coef * entropy
-        return (per_token * self._reduction(facts.counts, self._totals)).sum()
+        # The terms nearly cancel: a float32 sum would keep few digits, and others for another split of the step.
+        return (per_token * self._reduction(facts.counts, self._totals)).double().sum()
 
     def terms(self, logprob: torch.Tensor, facts: TokenFacts) -> LossTerms:
         """The token loss before correction, penalty and weight."""
@@ -79,10 +85,8 @@ class StepObjective:
         return ESTIMATORS[self._algorithm.kl_estimator](logprob, facts.reference, facts.anchor(logprob))
 
     def correction(self, logprob: torch.Tensor, facts: TokenFacts) -> torch.Tensor:
-        """Truncated importance sampling: min(exp(anchor - sampler), cap), (N,), without gradient."""
-        if facts.correction is not None:
-            return facts.correction
-        return importance_ratio(logprob, facts).clamp(max=self._algorithm.importance_cap)
+        """The weight for the sampler's mismatch, (N,), without gradient."""
+        return self._weight(importance_ratio(logprob, facts), self.bounds)
 
 
 def loss_settings(algorithm: AlgorithmConfig) -> LossSettings:
@@ -91,5 +95,7 @@ def loss_settings(algorithm: AlgorithmConfig) -> LossSettings:
 
 
 def importance_ratio(logprob: torch.Tensor, facts: TokenFacts) -> torch.Tensor:
-    """exp(anchor - sampler), (N,): how much likelier the trainer finds what the sampler drew."""
+    """How much likelier the trainer finds what the sampler drew, (N,): exp(anchor - sampler), or over completions."""
+    if facts.importance_ratio is not None:
+        return facts.importance_ratio
     return torch.exp(facts.anchor(logprob) - facts.sampler)

@@ -8,21 +8,22 @@ from itertools import pairwise
 
 import torch
 
-from grpo.algorithm.losses import OVER_STEP, StepTokens
 from grpo.algorithm.reductions import StepTotals
 from grpo.config.slices import AlgorithmConfig
-from grpo.kernels.token_logprob import HeadLoss, HeadSettings, Objective
+from grpo.kernels.token_logprob import HeadSettings, Objective
 from grpo.types import PackedBatch
 from grpo.update.columns import StepColumns, columns_of
 from grpo.update.experience import Tree
+from grpo.update.measure import measure, measure_mismatch
 from grpo.update.meter import Meter
 from grpo.update.mismatch import MismatchLimit
 from grpo.update.noise import token_noise
-from grpo.update.objective import StepObjective, TokenFacts, importance_ratio, loss_settings
+from grpo.update.objective import StepObjective, TokenFacts
 from grpo.update.optimizer import Optimizer
 from grpo.update.packing import PackingLimits, pack
 from grpo.update.policy import Policy, to_device
 from grpo.update.reference import ReferencePolicy, with_reference
+from grpo.update.statistics import Join, alone, with_statistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,8 @@ class PolicyUpdate:
     ) -> None:
         self.policy, self.optimizer, self.settings, self.reference = policy, optimizer, settings, reference
         self._sampling = settings.sampling
+        self.join: Join = alone
+        """How this process comes to know the others' tokens of an optimizer step."""
 
     def __call__(self, trees: Sequence[Tree], step: int = 0) -> dict[str, float]:
         """`step` keys random selections. Raises LogprobMismatchError or NonFiniteError before anything is applied."""
@@ -105,45 +108,47 @@ class PolicyUpdate:
         if not work.live:
             self.optimizer.skip()
             return
+        self.learn(work, meter)
+        norm, rate = self.optimizer.step()
+        meter.add("grad_norm", torch.tensor([norm]))
+        meter.add("learning_rate", torch.tensor([rate]))
+
+    def learn(self, work: StepWork, meter: Meter) -> None:
+        """Add the gradients of an optimizer step's loss to the parameters'.
+
+        `work` may be one process's share, or nothing, of a step whose `totals` span more; gradients and the metric
+        `loss` then add up over the processes. Raises LogprobMismatchError.
+        """
         objective = StepObjective(self.settings.algorithm, work.totals)
         columns, differences = self._with_statistics(work), []
         for batch in self._batches(work.live):
             facts = columns.facts(batch)
             found = self.policy.learn(batch, self._sampling, on_rows(objective, facts))
-            _measure(meter, objective, facts, found)
-            differences.append((found.logprob - facts.sampler).abs())
-        if columns.old_logprob is None:
+            measure(meter, objective, facts, found)
+            differences.append(found.logprob - facts.sampler)
+        if columns.old_logprob is None and differences:
             self._compare(torch.cat(differences), meter)
-        norm, rate = self.optimizer.step()
-        meter.add("grad_norm", torch.tensor([norm]))
-        meter.add("learning_rate", torch.tensor([rate]))
 
     def _with_old(self, live: Sequence[Tree], columns: StepColumns, meter: Meter) -> StepColumns:
         """With log-probs from before the first of several optimizer steps, compared with the sampler's."""
         old = self.policy.tree_logprobs(live, self.settings.limits, self._sampling)
         if live:
-            self._compare((old - columns.sampler_logprob).abs(), meter)
+            self._compare(old - columns.sampler_logprob, meter)
         return replace(columns, old_logprob=old)
 
     def _with_statistics(self, work: StepWork) -> StepColumns:
-        """With what the loss asks of the whole optimizer step: one more forward pass, where it asks anything."""
-        ask, columns = OVER_STEP.get(self.settings.algorithm.loss), work.columns
-        if ask is None:
-            return columns
-        now = self.policy.tree_logprobs(work.live, self.settings.limits, self._sampling)
-        tokens = StepTokens(
-            logprob=now,
-            old_logprob=now if columns.old_logprob is None else columns.old_logprob,
-            advantage=columns.advantage,
-            completion=columns.completion(),
-            noise=token_noise(work.live, work.noise_key).to(now.device),
+        return with_statistics(
+            work.columns,
+            self.settings.algorithm,
+            logprobs=lambda: self.policy.tree_logprobs(work.live, self.settings.limits, self._sampling),
+            noise=lambda: token_noise(work.live, work.noise_key),
+            join=self.join,
         )
-        return replace(columns, over_step=ask(tokens, loss_settings(self.settings.algorithm)))
 
     def _compare(self, difference: torch.Tensor, meter: Meter) -> None:
-        meter.add("sampling/sampling_logp_difference/mean", difference)
-        meter.extreme("sampling/sampling_logp_difference/max", difference, "max")
-        self.settings.mismatch.check(difference, "rollouts of this step")
+        """`difference` (N,): trainer less sampler."""
+        measure_mismatch(meter, difference)
+        self.settings.mismatch.check(difference.abs(), "rollouts of this step")
 
     def _batches(self, trees: Sequence[Tree]) -> list[PackedBatch]:
         return [to_device(batch, self.policy.model.device) for batch in pack(trees, self.settings.limits)]
@@ -159,17 +164,3 @@ def split_evenly(trees: Sequence[Tree], parts: int) -> list[list[Tree]]:
 def on_rows(objective: StepObjective, facts: TokenFacts) -> Objective:
     """The objective of some of a micro-batch's tokens, as the head asks for it."""
     return lambda logprob, entropy, rows: objective(logprob, entropy, facts.part(rows))
-
-
-def _measure(meter: Meter, objective: StepObjective, facts: TokenFacts, found: HeadLoss) -> None:
-    terms, ratio = objective.terms(found.logprob, facts), importance_ratio(found.logprob, facts)
-    meter.total("loss", found.loss.item())
-    meter.add("entropy", found.entropy)
-    meter.add("clip_ratio/low_mean", terms.clipped_low)
-    meter.add("clip_ratio/high_mean", terms.clipped_high)
-    meter.add("clip_ratio/region_mean", terms.clipped_low | terms.clipped_high)
-    meter.add("sampling/importance_sampling_ratio/mean", ratio)
-    meter.extreme("sampling/importance_sampling_ratio/min", ratio, "min")
-    meter.extreme("sampling/importance_sampling_ratio/max", ratio, "max")
-    if facts.reference is not None:
-        meter.add("kl", objective.kl(found.logprob, facts))

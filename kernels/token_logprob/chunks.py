@@ -11,7 +11,7 @@ import torch
 
 from grpo.kernels.native import NativeError
 
-from .kept import kept_floor
+from .kept import Filters, kept_floor
 from .ops import RowOps, Rows
 from .torch_ops import TorchOps
 
@@ -34,6 +34,8 @@ class HeadSettings:
     """Below 1, log-probs are renormalised over the nucleus."""
     top_k: int = 0
     """Above 0, log-probs are renormalised over the k likeliest tokens."""
+    min_p: float = 0.0
+    """Above 0, log-probs are renormalised over the tokens at least this share as likely as the likeliest."""
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
@@ -42,12 +44,19 @@ class HeadSettings:
             raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
         if self.top_k < 0:
             raise ValueError(f"top_k must be 0 (off) or above, got {self.top_k}")
+        if not 0 <= self.min_p <= 1:
+            raise ValueError(f"min_p must be from 0 (off) to 1, got {self.min_p}")
+
+    @property
+    def filtered(self) -> bool:
+        """Whether it is less than the whole distribution."""
+        return self.top_p < 1 or self.top_k > 0 or self.min_p > 0
 
     def rows(self, logits: torch.Tensor, targets: torch.Tensor) -> Rows:
         """Targets with the cut of this chunk's own logits (n, V)."""
         scale, floor = 1.0 / self.temperature, None
-        if self.top_p < 1 or self.top_k > 0:
-            floor = kept_floor(logits, targets, scale, self.top_p, self.top_k)
+        if self.filtered:
+            floor = kept_floor(logits, targets, Filters(scale, self.top_p, self.top_k, self.min_p))
         return Rows(targets=targets, scale=scale, floor=floor)
 
 

@@ -26,7 +26,7 @@ class Rows:
     scale: float
     """1 / temperature."""
     floor: torch.Tensor | None = None
-    """(n,) float32: logits below it were cut off by top-p or top-k (the target never is); None: nothing was."""
+    """(n,) float32: logits below it were cut off by min-p, top-k or top-p (the target never is); None: nothing was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -221,11 +221,6 @@ def test_checked_config_survives_the_way_through_yaml() -> None:
     check(from_yaml(to_yaml(DEFAULT)))
 
 
-def test_truncated_sampling_is_refused_where_ratios_are_taken() -> None:
-    with pytest.raises(ConfigError, match=r"stages.rl.rollout.top_p=0.9, top_k=0: the update knows the whole"):
-        check(load_config(["stages.rl.rollout.top_p=0.9"]))
-
-
 def test_a_stage_cannot_have_an_engine_of_its_own() -> None:
     with pytest.raises(ConfigError, match=r"stages.rl.rollout.engine=transformers: a run has one engine"):
         check(load_config(["stages.rl.rollout.engine=transformers"]))
