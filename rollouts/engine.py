@@ -61,6 +61,16 @@ class EngineSettings:
         _require(0 < share <= 1, f"gpu_memory_utilization={share}: must be above 0 and at most 1")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstGroups:
+    """What `sample_first` gives: the groups that were complete first."""
+
+    groups: tuple[Group | None, ...]
+    """One for each prompt, in order; None: not among the first."""
+    tokens_discarded: int
+    """Completion tokens sampled for the other prompts."""
+
+
 class RolloutEngine(Protocol):
     """Token ids in, token ids out. Weights of version 0 are those of the folder the engine was started on.
 
@@ -77,6 +87,17 @@ class RolloutEngine(Protocol):
 
         The same prompts, seeds, settings and weights give the same completions, in this process or another.
         Greedy completions (temperature 0) carry log-probs at temperature 1.
+        """
+        ...
+
+    def sample_first(self, prompts: Sequence[Prompt], settings: SamplingSettings, count: int) -> FirstGroups:
+        """The `count` groups that are complete first; the others are stopped then, and their tokens lost.
+
+        What comes first counts in tokens, not in seconds: the engine's decoding steps, in ties the order of the
+        prompts. So it depends on prompts, seeds, settings and weights, and on how many completions the engine
+        computes at the same time. The groups are those that `sample` gives.
+
+        Raises ValueError unless 1 <= count <= the number of prompts.
         """
         ...
 
@@ -125,6 +146,11 @@ def check_request(prompts: Sequence[Prompt], settings: SamplingSettings, context
             length + most <= context,
             f"prompt {prompt.problem_id!r} has {length} tokens; with max_tokens={most} that exceeds context={context}",
         )
+
+
+def check_count(count: int, prompts: Sequence[Prompt]) -> None:
+    """ValueError on a number of groups that `sample_first` cannot give."""
+    _require(1 <= count <= len(prompts), f"count={count}: valid is 1 to {len(prompts)}, the number of prompts")
 
 
 def check_sequences(sequences: Sequence[tuple[int, ...]], context: int) -> None:

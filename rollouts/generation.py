@@ -28,11 +28,13 @@ class GenerationTask:
     choose: TokenChoice
     between_steps: Callable[[], None]
     """Called once per token; may raise to stop."""
+    enough: int
+    """Generation stops after the step in which so many of the prompts have all their completions; at most P."""
 
 
 @torch.inference_mode()
 def generate(model: Any, task: GenerationTask) -> list[tuple[list[int], list[float]]]:
-    """Tokens (the end-of-sequence token included) and their log-probs, for each row.
+    """Tokens (the end-of-sequence token included) and their log-probs, for each row, also for those stopped.
 
     Each prompt is computed once and its keys and values repeated G times; a row leaves the batch when it ends.
     """
@@ -52,7 +54,8 @@ def generate(model: Any, task: GenerationTask) -> list[tuple[list[int], list[flo
         lengths[rows] = step + 1
         del distribution  # as large as the next step's, which would be beside it
         is_open = ~torch.isin(chosen, eos)
-        if step + 1 == most or not is_open.any():
+        open_groups = torch.unique_consecutive(rows[is_open] // task.settings.completions_per_prompt)
+        if step + 1 == most or len(task.prompts) - len(open_groups) >= task.enough:
             break
         if not is_open.all():
             kept = is_open.nonzero().squeeze(-1)

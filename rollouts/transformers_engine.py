@@ -11,7 +11,15 @@ import transformers
 
 from grpo.rollouts.checkpoint import Checkpoint
 from grpo.rollouts.deadline import Deadline
-from grpo.rollouts.engine import EngineError, EngineSettings, check_request, check_sequences, completion, groups
+from grpo.rollouts.engine import (
+    EngineError,
+    EngineSettings,
+    FirstGroups,
+    check_count,
+    check_request,
+    check_sequences,
+)
+from grpo.rollouts.first import first_complete
 from grpo.rollouts.generation import GenerationTask, TokenChoice, generate, score
 from grpo.rollouts.quiet import output_to
 from grpo.rollouts.sampling import draw, uniform_noise
@@ -44,24 +52,38 @@ class TransformersEngine:
         self._parameters: dict[str, torch.Tensor] = self._model.state_dict()
 
     def sample(self, prompts: Sequence[Prompt], settings: SamplingSettings) -> list[Group]:
+        return [group for group in self._sample(prompts, settings, len(prompts)).groups if group is not None]
+
+    def sample_first(self, prompts: Sequence[Prompt], settings: SamplingSettings, count: int) -> FirstGroups:
+        """Of prompts that do not fit at once the first batch runs before the second begins."""
+        check_count(count, prompts)
+        return self._sample(prompts, settings, count)
+
+    def _sample(self, prompts: Sequence[Prompt], settings: SamplingSettings, count: int) -> FirstGroups:
         check_request(prompts, settings, self.settings.context)
         version = self._usable()
         at_once = max(1, self.settings.max_sequences // settings.completions_per_prompt)
-        rows = []
+        found: list[Group | None] = []
+        missing, discarded = count, 0
         with self._deadline("sampling") as deadline:
             for first in range(0, len(prompts), at_once):
                 batch = prompts[first : first + at_once]
+                if missing == 0:
+                    found += [None] * len(batch)
+                    continue
                 task = GenerationTask(
                     prompts=[prompt.token_ids for prompt in batch],
                     settings=settings,
                     eos_token_ids=self.checkpoint.eos_token_ids,
                     choose=self._token_choice(batch, settings),
                     between_steps=deadline.check,
+                    enough=min(missing, len(batch)),
                 )
-                rows += generate(self._model, task)
-        eos = self.checkpoint.eos_token_ids
-        completions = [completion(ids, logprobs, eos, version) for ids, logprobs in rows]
-        return groups(prompts, completions)
+                done = first_complete(batch, generate(self._model, task), task, version)
+                found += done.groups
+                missing -= sum(group is not None for group in done.groups)
+                discarded += done.tokens_discarded
+        return FirstGroups(groups=tuple(found), tokens_discarded=discarded)
 
     def score(self, sequences: Sequence[tuple[int, ...]]) -> list[tuple[float, ...]]:
         check_sequences(sequences, self.settings.context)

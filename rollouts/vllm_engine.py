@@ -13,9 +13,18 @@ import torch
 
 from grpo.rollouts.checkpoint import Checkpoint
 from grpo.rollouts.deadline import Deadline
-from grpo.rollouts.engine import EngineError, EngineSettings, check_request, check_sequences, completion, groups
+from grpo.rollouts.engine import (
+    EngineError,
+    EngineSettings,
+    FirstGroups,
+    check_count,
+    check_request,
+    check_sequences,
+    completion,
+)
 from grpo.rollouts.quiet import log_to_file, output_to, process_state_kept
-from grpo.types import Completion, Group, Prompt, SamplingSettings
+from grpo.rollouts.vllm_requests import Outputs, run_requests
+from grpo.types import Group, Prompt, SamplingSettings
 
 ENVIRONMENT: Mapping[str, str] = MappingProxyType(
     {
@@ -66,12 +75,21 @@ class VllmEngine:
             log_to_file("vllm", settings.log_path)
 
     def sample(self, prompts: Sequence[Prompt], settings: SamplingSettings) -> list[Group]:
+        return [group for group in self._sample(prompts, settings, len(prompts)).groups if group is not None]
+
+    def sample_first(self, prompts: Sequence[Prompt], settings: SamplingSettings, count: int) -> FirstGroups:
+        """On a GPU a smaller key-value cache can change what comes first: preempted completions start again."""
+        check_count(count, prompts)
+        return self._sample(prompts, settings, count)
+
+    def _sample(self, prompts: Sequence[Prompt], settings: SamplingSettings, count: int) -> FirstGroups:
         check_request(prompts, settings, self._settings.context)
         version = self._usable()
         requests = [(prompt.token_ids, self._params(settings, prompt.seed)) for prompt in prompts]
         with self._call("sampling") as deadline:
-            outputs = self._run(requests, deadline)
-        return groups(prompts, [self._completion(row, version) for output in outputs for row in output.outputs])
+            outputs = self._run(requests, deadline, count)
+        found = [one and self._group(prompt, one, version) for prompt, one in zip(prompts, outputs.first, strict=True)]
+        return FirstGroups(groups=tuple(found), tokens_discarded=outputs.tokens_discarded)
 
     def score(self, sequences: Sequence[tuple[int, ...]]) -> list[tuple[float, ...]]:
         check_sequences(sequences, self._settings.context)
@@ -80,7 +98,7 @@ class VllmEngine:
         # The last token is asked for as an output: a full context leaves no room to sample after it.
         requests = [(sequence[:-1], self._score_params(sequence[-1])) for sequence in longer]
         with self._call("scoring") as deadline:
-            outputs = self._run(requests, deadline)
+            outputs = self._run(requests, deadline, len(requests)).first
         found = iter([_scores(sequence, output) for sequence, output in zip(longer, outputs, strict=True)])
         return [next(found) if len(sequence) > 1 else () for sequence in sequences]
 
@@ -122,22 +140,14 @@ class VllmEngine:
             del engine
             cleanup_dist_env_and_memory()
 
-    def _run(self, requests: Sequence[tuple[tuple[int, ...], Any]], deadline: Deadline) -> list[Any]:
-        """Outputs of the requests, in order."""
-        self._engine.reset_prefix_cache()
-        finished: dict[str, Any] = {}
+    def _run(self, requests: Sequence[tuple[tuple[int, ...], Any]], deadline: Deadline, count: int) -> Outputs:
         try:
-            for index, (token_ids, params) in enumerate(requests):
-                self._engine.add_request(str(index), {"prompt_token_ids": list(token_ids)}, params)
-            while self._engine.has_unfinished_requests():
-                deadline.check()
-                finished.update((output.request_id, output) for output in self._engine.step() if output.finished)
+            return run_requests(self._engine, requests, deadline, count)
         except BaseException as error:
             self._version = None  # requests may be left in the scheduler
             if isinstance(error, RuntimeError) and not isinstance(error, EngineError):
                 raise EngineError(f"vLLM failed while sampling or scoring: {error}") from error
             raise
-        return [finished[str(index)] for index in range(len(requests))]
 
     def _params(self, settings: SamplingSettings, seed: int) -> Any:
         from vllm import SamplingParams
@@ -171,8 +181,10 @@ class VllmEngine:
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 
-    def _completion(self, row: Any, version: int) -> Completion:
-        return completion(row.token_ids, row.logprobs.logprobs, self._checkpoint.eos_token_ids, version)
+    def _group(self, prompt: Prompt, output: Any, version: int) -> Group:
+        eos = self._checkpoint.eos_token_ids
+        rows = [completion(row.token_ids, row.logprobs.logprobs, eos, version) for row in output.outputs]
+        return Group(prompt=prompt, completions=tuple(rows))
 
     @property
     def _can_sleep(self) -> bool:

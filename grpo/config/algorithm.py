@@ -10,21 +10,24 @@ class SelectionConfig:
     """Which problems are sampled and which of their groups are learnt from."""
 
     refill: bool = False
-    """Dynamic sampling (DAPO): groups with equal rewards are thrown away and further problems sampled until
+    """Dynamic sampling (DAPO): groups with equal total rewards are thrown away and further problems sampled until
     `prompts_per_step` groups are left."""
     max_batches: int = 10
     """Most samplings of one step under `refill`; after them the step goes on with the groups it has."""
     oversample: float = 1.0
-    """Sample this many times `prompts_per_step` problems and stop as soon as that many groups are complete; the others
-    are sampled again in the next step, from their start. Above 1 it favours short completions."""
+    """Begin this many times `prompts_per_step` groups and stop as soon as `prompts_per_step` are complete; the others'
+    problems come first in the next sampling, from their start. Above 1 it favours short completions."""
     curriculum: str = "uniform"
-    """`uniform`: every problem once an epoch; `pass_rate`: problems that are sometimes solved come more often."""
+    """`uniform`: every problem once an epoch; `pass_rate`: problems that are always or never solved (first reward
+    function at 1 or more) sit out up to 3 of 4 epochs."""
     retire_above: float = 1.0
-    """Problems whose running pass rate reaches this are not sampled again (No-Positive-Resampling); 1 is off."""
+    """Problems whose running pass rate reaches this are not sampled again (No-Positive-Resampling), as long as enough
+    for one sampling are left; 1 is off."""
     length_steps: list[int] = field(default_factory=list)
     """Stage steps (from 0) at which the token limit changes to the entry of `length_limits` beside it."""
     length_limits: list[int] = field(default_factory=list)
-    """Token limits of completions, none above `rollout.max_tokens`, which holds before the first of `length_steps`."""
+    """Token limits of completions, none above `rollout.max_tokens`, which holds before the first of `length_steps` and
+    stays the constant of `constant_length`."""
 
 
 @dataclass

@@ -12,6 +12,7 @@ from typing import Any
 from grpo.config.check_algorithm import algorithm_problems, sampling_problems
 from grpo.config.check_off_policy import correction_problems, filter_problems, staleness_problems
 from grpo.config.check_pipeline import pipeline_problems
+from grpo.config.check_selection import selection_problems
 from grpo.config.check_slices import (
     data_problems,
     engine_problems,
@@ -46,6 +47,7 @@ def check(config: RunConfig) -> None:
             found += sampling_problems(path, part)
             found += staleness_problems(path, part)
             found += filter_problems(f"{path}.rollout", part.rollout)
+            found += selection_problems(path, part)
     found = list(dict.fromkeys(found))
     if len(found) == 1:
         raise ConfigError(found[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from grpo.run.random import derive_seed
 from grpo.run.state import PartState
@@ -34,16 +34,27 @@ class ProblemCursor:
         Raises:
             ValueError: `n` is below 1.
         """
+        return [self._problems[index] for _, index in self.places(n)]
+
+    def places(self, n: int, due: Callable[[int, int], bool] = lambda epoch, index: True) -> list[tuple[int, int]]:
+        """(epoch, index) of the next `n` problems for which `due(epoch, index)` holds; the others sit this epoch out.
+
+        `due` must hold for some problem sooner or later.
+
+        Raises:
+            ValueError: `n` is below 1.
+        """
         if n < 1:
             raise ValueError(f"cannot take {n} problems; at least 1")
-        taken: list[Problem] = []
+        taken: list[tuple[int, int]] = []
         while len(taken) < n:
             if self._position == len(self._order):
                 self._epoch, self._position = self._epoch + 1, 0
                 self._order = self._permutation()
-            chosen = self._order[self._position : self._position + n - len(taken)]
-            taken += [self._problems[index] for index in chosen]
-            self._position += len(chosen)
+            index = self._order[self._position]
+            self._position += 1
+            if due(self._epoch, index):
+                taken.append((self._epoch, index))
         return taken
 
     def state(self) -> PartState:

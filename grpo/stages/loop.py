@@ -6,10 +6,9 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-from grpo.data.cursor import ProblemCursor
 from grpo.run.checkpoint import load_checkpoint, save_checkpoint
 from grpo.run.memory import BETWEEN, GAUGE
-from grpo.run.state import ModelState, OptimizerState, RandomState, StateRegistry
+from grpo.run.state import ModelState, OptimizerState, RandomState, Stateful, StateRegistry
 from grpo.stages.context import RunContext
 from grpo.stages.totals import StageTotals
 from grpo.types import StepMetrics
@@ -35,8 +34,11 @@ class StepTrainer(Protocol):
         ...
 
 
-def training_state(policy: Policy, optimizer: Optimizer, cursor: ProblemCursor, totals: StageTotals) -> StateRegistry:
-    """What the next step of any training stage depends on, and what it has used so far."""
+def training_state(policy: Policy, optimizer: Optimizer, cursor: Stateful, totals: StageTotals) -> StateRegistry:
+    """What the next step of any training stage depends on, and what it has used so far.
+
+    `cursor` knows the place in the data.
+    """
     registry = StateRegistry()
     if policy.adapters is None:
         registry.register("model", ModelState(policy.model))

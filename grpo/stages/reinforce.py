@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from grpo.config.schema import ReinforceConfig
+from grpo.config.selection import problems_at_once
 from grpo.config.slices import RolloutConfig
-from grpo.data.cursor import ProblemCursor
+from grpo.data.curriculum import Curriculum
 from grpo.kernels.token_logprob import HeadSettings
 from grpo.model.load import LoadedModel
 from grpo.run.random import derive_seed
 from grpo.run.state import StateRegistry
 from grpo.stages.context import RunContext
+from grpo.stages.gather import Gathered, Gatherer, GatherSettings
+from grpo.stages.learner import Learner
 from grpo.stages.loop import train, training_state
 from grpo.stages.sampler import PolicySampler
 from grpo.stages.scoring import Scorer, length_metrics
 from grpo.stages.totals import Clock, StageTotals
-from grpo.types import Group, SamplingSettings
-from grpo.update.advantages import RewardKl, advantages_of
-from grpo.update.experience import Tree, experience_from
+from grpo.types import Problem, SamplingSettings
 from grpo.update.mismatch import mismatch_limit
 from grpo.update.optimizer import Optimizer
 from grpo.update.packing import PackingLimits
 from grpo.update.policy import Policy
-from grpo.update.reference import Resetting, reference_policy
-from grpo.update.reinforce import PolicyUpdate, UpdateSettings
-from grpo.update.staleness import StalenessBound, without_stale
+from grpo.update.reinforce import UpdateSettings
 
 
 def run_reinforce(name: str, stage: ReinforceConfig, context: RunContext, checkpoint: Path | None) -> StageTotals:
@@ -49,7 +49,7 @@ class ReinforceTrainer:
         self.policy = Policy(loaded.model, loaded.adapters)
         self.encoder = loaded.encoder(stage.data.system_prompt, stage.rollout.max_tokens)
         problems = context.fitting(self.encoder, context.problems(stage, "train"), stage)
-        self.cursor = ProblemCursor(problems, (context.config.seed, name))
+        self.curriculum = self._curriculum(problems)
         self.optimizer = Optimizer(
             self.policy.model,
             stage.optimizer,
@@ -57,23 +57,14 @@ class ReinforceTrainer:
             seed=derive_seed(context.config.seed, name, "rounding"),
         )
         self.scorer = Scorer(stage.reward, self.encoder)
-        # Made before a checkpoint is loaded: the reference is what the stage starts from, until it is reset.
-        resets, in_reward = stage.algorithm.reference_reset_steps, stage.algorithm.kl_in == "reward"
-        self.reference = reference_policy(self.policy, resets) if stage.algorithm.kl_coef > 0 else None
-        settings = self._update_settings()
-        self.update = PolicyUpdate(self.policy, self.optimizer, settings, None if in_reward else self.reference)
-        self.reward_kl = RewardKl(self.reference if in_reward else None, settings)
+        self.learner = Learner(stage, self.policy, self.optimizer, self._update_settings())
         self.sampler = self._sampler(loaded)
-        self.settings = sampling_settings(stage.rollout)
-        self.bound = StalenessBound(
-            most=stage.algorithm.max_staleness, optimizer_steps=stage.optimizer_steps_per_rollout
-        )
+        self.gather = Gatherer(self._gather_settings(), self.curriculum, self.sampler, self.scorer)
         self.totals = StageTotals()
 
     def parts(self) -> StateRegistry:
-        registry = training_state(self.policy, self.optimizer, self.cursor, self.totals)
-        if isinstance(self.reference, Resetting):
-            registry.register("reference", self.reference)
+        registry = training_state(self.policy, self.optimizer, self.curriculum, self.totals)
+        self.learner.register(registry)
         return registry
 
     def start(self) -> None:
@@ -84,46 +75,50 @@ class ReinforceTrainer:
     def step(self, index: int) -> dict[str, float]:
         """groups → rewards → advantages → update → sync."""
         clock = Clock()
-        problems = self.cursor.take(self.stage.prompts_per_step)
-        with clock("rollout"):
-            groups = self.sampler.sample(problems, self.settings, self.context.config.seed, self.name, index)
-        with clock("reward"):
-            scores = self.scorer(problems, groups, self.context.step + 1)
+        gathered = self.gather(index, self.context.step + 1, clock)
         with clock("update"):
             self.sampler.engine.sleep()
-            penalties = self.reward_kl(groups, scores)
-            advantages = advantages_of(groups, scores, self.stage.algorithm.advantage, penalties.tokens)
-            advantages, staleness = without_stale(groups, advantages, self.context.step, self.bound)
-            trees = experience_from(groups, advantages, mask_truncated=self.stage.algorithm.truncated == "mask")
-            learned = self.update(trees, index) | penalties.metrics
-            if isinstance(self.reference, Resetting):
-                self.reference.after_step(index + 1)
+            learned = self.learner(gathered.learnt, index, self.context.step)
         with clock("sync"):
             probe = self.sampler.push_weights(self.context.step + 1)
         if self.context.tracker.wants_groups(self.context.step + 1):
             here = (self.context.step + 1, self.name)
-            self.context.tracker.log_groups(self.scorer.record(here, problems, groups, scores, advantages))
+            self.context.tracker.log_groups(
+                self.scorer.record(here, gathered.sampled, gathered.for_all(learned.advantages))
+            )
         return (
-            self.scorer.metrics(scores)
-            | length_metrics(groups)
-            | learned
-            | staleness
+            self.scorer.metrics(gathered.sampled)
+            | length_metrics(gathered.sampled.groups)
+            | gathered.metrics
+            | learned.metrics
             | {"probe/max_logprob_diff": probe}
             | clock.metrics()
-            | self._throughput(clock, groups, trees)
+            | self._throughput(clock, gathered, learned.tokens)
         )
 
-    def _throughput(self, clock: Clock, groups: list[Group], trees: list[Tree]) -> dict[str, float]:
-        sampled = sum(len(c.token_ids) for group in groups for c in group.completions)
-        trained = sum(tree.tokens for tree in trees if tree.live)
-        self.totals.tokens_sampled += sampled
-        self.totals.tokens_prompted += sum(len(group.prompt.token_ids) * len(group.completions) for group in groups)
+    def _throughput(self, clock: Clock, gathered: Gathered, trained: int) -> dict[str, float]:
+        self.totals.tokens_sampled += gathered.tokens
+        self.totals.tokens_prompted += gathered.sampled.prompt_tokens
         self.totals.tokens_trained += trained
         return {
             "num_tokens": float(self.totals.tokens_sampled + self.totals.tokens_prompted),
-            "tokens_per_second/sampled": sampled / clock.seconds["rollout"],
+            "tokens_per_second/sampled": gathered.tokens / clock.seconds["rollout"],
             "tokens_per_second/trained": trained / clock.seconds["update"],
         }
+
+    def _curriculum(self, problems: Sequence[Problem]) -> Curriculum:
+        selection = self.stage.algorithm.selection
+        at_once = problems_at_once(selection, self.stage.prompts_per_step)
+        return Curriculum(problems, (self.context.config.seed, self.name), selection, at_once)
+
+    def _gather_settings(self) -> GatherSettings:
+        return GatherSettings(
+            selection=self.stage.algorithm.selection,
+            prompts_per_step=self.stage.prompts_per_step,
+            sampling=sampling_settings(self.stage.rollout),
+            seed_keys=(self.context.config.seed, self.name),
+            say=self.context.tracker.message,
+        )
 
     def _update_settings(self) -> UpdateSettings:
         stage, sampling = self.stage, head_settings(self.stage.rollout)
@@ -142,7 +137,7 @@ class ReinforceTrainer:
     def _sampler(self, loaded: LoadedModel) -> PolicySampler:
         engine = self.context.engine.get(self.context.model_folder(self.stage.model_from), loaded.context)
         probe = mismatch_limit(self.context.config.model.dtype, self.stage.rollout.max_logprob_diff)
-        return PolicySampler(engine, self.policy, self.encoder, probe, self.update.settings.limits)
+        return PolicySampler(engine, self.policy, self.encoder, probe, self.learner.update.settings.limits)
 
 
 def head_settings(rollout: RolloutConfig) -> HeadSettings:

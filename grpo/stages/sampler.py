@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
 
 from grpo.data.prompts import PromptEncoder
-from grpo.rollouts.engine import RolloutEngine
+from grpo.rollouts.engine import FirstGroups, RolloutEngine
 from grpo.run.random import derive_seed, python_random
 from grpo.types import Group, Problem, Prompt, SamplingSettings
 from grpo.update.mismatch import MismatchLimit
@@ -35,12 +36,27 @@ class PolicySampler:
         self._engine_has_base = False
 
     def sample(self, problems: Sequence[Problem], settings: SamplingSettings, *seed_keys: int | str) -> list[Group]:
-        """One group per problem; each prompt's seed derives from `seed_keys` and the problem's id."""
-        prompts = [
-            Prompt(problem_id=p.id, token_ids=self.encoder.encode(p), seed=derive_seed(*seed_keys, p.id))
-            for p in problems
-        ]
-        return self.engine.sample(prompts, settings)
+        """One group per problem; each prompt's seed derives from `seed_keys` and the problem's id.
+
+        A problem that occurs again, where there are fewer than are asked for, is sampled anew.
+        """
+        return self.engine.sample(self._prompts(problems, seed_keys), settings)
+
+    def sample_first(
+        self, problems: Sequence[Problem], settings: SamplingSettings, count: int, *seed_keys: int | str
+    ) -> FirstGroups:
+        """As `sample`, but the `count` groups that are complete first."""
+        return self.engine.sample_first(self._prompts(problems, seed_keys), settings, count)
+
+    def _prompts(self, problems: Sequence[Problem], seed_keys: tuple[int | str, ...]) -> list[Prompt]:
+        prompts = []
+        before: Counter[str] = Counter()
+        for problem in problems:
+            again = (before[problem.id],) if before[problem.id] else ()
+            before[problem.id] += 1
+            seed = derive_seed(*seed_keys, problem.id, *again)
+            prompts.append(Prompt(problem_id=problem.id, token_ids=self.encoder.encode(problem), seed=seed))
+        return prompts
 
     def push_weights(self, version: int) -> float:
         """Give the engine the policy's weights and prove it: the probe's largest difference, nats.

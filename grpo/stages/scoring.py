@@ -10,6 +10,7 @@ from grpo.algorithm.advantages import Advantage
 from grpo.config.slices import RewardConfig
 from grpo.data.prompts import PromptEncoder
 from grpo.rewards.suite import RewardSuite, build_suite
+from grpo.stages.sampled import SampledGroups
 from grpo.track.records import Cells, RolloutRecord, ScoredCompletion, ScoredGroup
 from grpo.types import Completion, Group, Problem, RewardItem, Score
 
@@ -36,10 +37,22 @@ class Scorer:
         items = [[self._item(p, c) for c in g.completions] for p, g in zip(problems, groups, strict=True)]
         return self.suite.score(items, step)
 
-    def metrics(self, scores: Sequence[Sequence[Score]]) -> dict[str, float]:
-        """Of the scores just given: their means and spreads, and what the functions themselves logged."""
-        logged = {f"reward_metrics/{name}": value for name, value in self.suite.metrics.items()}
-        return reward_metrics(self.suite.labels, scores) | logged
+    def scored(self, problems: Sequence[Problem], groups: Sequence[Group], step: int) -> SampledGroups:
+        """The groups with their scores, and what the functions logged of them. Raises as a call does."""
+        scores = self(problems, groups, step)
+        cells = iter(self._extra_by_completion(sum(len(group.completions) for group in groups)))
+        return SampledGroups(
+            problems=tuple(problems),
+            groups=tuple(groups),
+            scores=tuple(tuple(row) for row in scores),
+            extra=tuple(tuple(next(cells) for _ in group.completions) for group in groups),
+            logged=dict(self.suite.metrics),
+        )
+
+    def metrics(self, sampled: SampledGroups) -> dict[str, float]:
+        """Means and spreads of the scores, and what the functions themselves logged."""
+        logged = {f"reward_metrics/{name}": value for name, value in sampled.logged.items()}
+        return reward_metrics(self.suite.labels, sampled.scores) | logged
 
     def close(self) -> None:
         """End the worker processes of user functions."""
@@ -54,26 +67,22 @@ class Scorer:
         )
 
     def record(
-        self,
-        step: tuple[int, str],
-        problems: Sequence[Problem],
-        groups: Sequence[Group],
-        scores: Sequence[Sequence[Score]],
-        advantages: Sequence[Sequence[Advantage | None]],
+        self, step: tuple[int, str], sampled: SampledGroups, advantages: Sequence[Sequence[Advantage | None]]
     ) -> RolloutRecord:
         """The step's groups as they go to `rollouts/`; `step` is (step of the run, stage name).
 
         Of advantages that differ between the tokens of a completion the mean is kept.
         """
-        extra = self._extra_by_completion(sum(len(group.completions) for group in groups))
         scored = [
             ScoredGroup(
                 problem_id=p.id,
                 prompt_text=self._encoder.decode(self._encoder.encode(p)),
                 answer=p.answer,
-                completions=tuple(self._scored(*row, next(extra)) for row in zip(g.completions, ss, advs, strict=True)),
+                completions=tuple(self._scored(*row) for row in zip(g.completions, scores, advs, extra, strict=True)),
             )
-            for p, g, ss, advs in zip(problems, groups, scores, advantages, strict=True)
+            for p, g, scores, advs, extra in zip(
+                sampled.problems, sampled.groups, sampled.scores, advantages, sampled.extra, strict=True
+            )
         ]
         return RolloutRecord(step=step[0], stage=step[1], groups=tuple(scored))
 
@@ -98,7 +107,11 @@ class Scorer:
 
 
 def reward_metrics(names: Sequence[str], scores: Sequence[Sequence[Score]]) -> dict[str, float]:
-    """Means and spreads of the rewards of one step, names as TRL's."""
+    """Means and spreads of the rewards of one step, names as TRL's.
+
+    What could not be scored counts nowhere: `frac_reward_zero_std` is a share of the groups with two totals or more,
+    `all_zero_ratio` and `all_one_ratio` of those to which the first function gave any value.
+    """
     totals = [[s.total for s in group if s.total is not None] for group in scores]
     flat = [value for group in totals for value in group]
     usable = [group for group in totals if len(group) >= 2]
@@ -110,18 +123,19 @@ def reward_metrics(names: Sequence[str], scores: Sequence[Sequence[Score]]) -> d
         "reward_errors": float(sum(s.error is not None for group in scores for s in group)),
     }
     for index, name in enumerate(names):
-        values = [[s.parts[index] for s in group] for group in scores]
-        flat = [value for group in values for value in group if value is not None]
+        values = [[value for s in group if (value := s.parts[index]) is not None] for group in scores]
+        flat = [value for group in values for value in group]
         metrics[f"rewards/{name}/mean"] = _mean(flat)
         metrics[f"rewards/{name}/std"] = statistics.pstdev(flat) if flat else math.nan
         if index == 0:
-            metrics["all_zero_ratio"] = _share(sum(all(v == 0 for v in group) for group in values), len(values))
-            metrics["all_one_ratio"] = _share(sum(all(v == 1 for v in group) for group in values), len(values))
+            known = [group for group in values if group]
+            metrics["all_zero_ratio"] = _share(sum(max(group) <= 0 for group in known), len(known))
+            metrics["all_one_ratio"] = _share(sum(min(group) >= 1 for group in known), len(known))
     return metrics
 
 
 def length_metrics(groups: Sequence[Group]) -> dict[str, float]:
-    """Completion lengths of one step, tokens."""
+    """Completion lengths of one step, tokens; of the groups that are complete."""
     completions = [c for group in groups for c in group.completions]
     lengths = [len(c.token_ids) for c in completions]
     ended = [len(c.token_ids) for c in completions if c.finish_reason == "stop"]

@@ -9,7 +9,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from grpo.track.metric import Metric
+from grpo.track.selection_names import SELECTION
 
 PLACEHOLDER = "<name>"
 """Stands for a reward function's name in `Metric.name`."""
@@ -18,25 +20,11 @@ LINE_KEYS = ("step", "stage", "stage_step", "wall_time")
 """What every line of `metrics.jsonl` has beside its metrics."""
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric. `unit` is empty for pure numbers."""
-
-    name: str
-    unit: str
-    meaning: str
-    """One sentence: what it measures."""
-    good: str = ""
-    """One sentence for a newcomer: what a healthy run looks like."""
-    timed: bool = False
-    """Depends on the machine, not on the seed: exempt from bit-identity on resume."""
-
-
 REWARD = (
     Metric(
         "reward",
         "",
-        "Mean weighted reward over the step's scored completions.",
+        "Mean weighted reward over the step's scored completions, those of groups thrown away included.",
         "It should climb, fast at first and then slower; a flat line means no learning signal.",
     ),
     Metric(
@@ -48,7 +36,7 @@ REWARD = (
     Metric(
         "frac_reward_zero_std",
         "share",
-        "Groups in which every completion got the same reward.",
+        "Groups in which every completion got the same reward; of all groups sampled, also those thrown away.",
         "Below 0.8; near 1 the problems are all too easy or all too hard.",
     ),
     Metric(
@@ -65,13 +53,13 @@ REWARD = (
     Metric(
         "all_zero_ratio",
         "share",
-        "Groups in which no completion earned anything: too hard.",
+        "Groups in which the first reward function gave no completion more than 0: too hard.",
         "It should shrink as the policy learns.",
     ),
     Metric(
         "all_one_ratio",
         "share",
-        "Groups in which every completion earned the full reward: too easy.",
+        "Groups in which the first reward function gave every completion 1 or more: too easy.",
         "It grows as the policy learns; near 1 the data is used up.",
     ),
     Metric(
@@ -243,6 +231,7 @@ SPEED = (
 SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("Reward", REWARD),
     ("Completions", COMPLETIONS),
+    ("Selection of problems and groups", SELECTION),
     ("Policy", POLICY),
     ("Trainer against sampler", MISMATCH),
     ("Evaluation", EVAL),

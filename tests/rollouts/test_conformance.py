@@ -341,3 +341,48 @@ def test_sleep_and_wake_keep_the_weights(subject: Subject) -> None:
     subject.engine.wake()
     subject.engine.wake()
     assert subject.engine.sample(prompts(2), FULL) == before
+
+
+def last_step(group: Group) -> int:
+    return max(len(completion.token_ids) for completion in group.completions)
+
+
+@pytest.mark.parametrize("count", [1, 5, 11, 12])
+def test_the_first_groups_are_those_of_the_earliest_last_token(subject: Subject, count: int) -> None:
+    """All fit at once, so a step of the engine is a token of each; ties go by the order of the prompts."""
+    asked = prompts(12)
+    whole = subject.engine.sample(asked, FULL)
+    order = sorted(range(12), key=lambda place: (last_step(whole[place]), place))
+    found = subject.engine.sample_first(asked, FULL, count)
+    assert [place for place, group in enumerate(found.groups) if group is not None] == sorted(order[:count])
+    assert all(group is None or group == other for group, other in zip(found.groups, whole, strict=True))
+    stop = last_step(whole[order[count - 1]])
+    lost = [completion for place in order[count:] for completion in whole[place].completions]
+    assert found.tokens_discarded == sum(min(stop, len(completion.token_ids)) for completion in lost)
+
+
+def test_stopping_early_leaves_nothing_behind(subject: Subject) -> None:
+    before = subject.engine.sample(prompts(6), FULL)
+    first = subject.engine.sample_first(prompts(12), FULL, 2)
+    assert subject.engine.sample(prompts(6), FULL) == before
+    assert subject.engine.sample_first(prompts(12), FULL, 2) == first
+    subject.engine.update_weights(list(perturbed(subject.model).items()), 5)
+    newer = [group for group in subject.engine.sample_first(prompts(12), FULL, 2).groups if group is not None]
+    assert len(newer) == 2 and newer[0].completions[0].weight_version == 5
+    assert worst_error(loaded(subject.model, perturbed(subject.model)), newer, FULL) < TOLERANCE
+
+
+def test_the_first_of_more_than_fit_at_once(subject: Subject) -> None:
+    """64 completions at once: 40 of one prompt leave no room for the whole next group."""
+    settings = SamplingSettings(completions_per_prompt=40, max_tokens=4)
+    found = subject.engine.sample_first(prompts(3), settings, 1)
+    assert sum(group is not None for group in found.groups) == 1
+    whole = subject.engine.sample(prompts(3), settings)
+    assert all(group is None or sampled([group]) == sampled([w]) for group, w in zip(found.groups, whole, strict=True))
+    assert found == subject.engine.sample_first(prompts(3), settings, 1)
+
+
+def test_a_count_that_cannot_be_had_is_refused(subject: Subject) -> None:
+    for count in (0, 4):
+        with pytest.raises(ValueError, match=f"count={count}: valid is 1 to 3"):
+            subject.engine.sample_first(prompts(3), FULL, count)

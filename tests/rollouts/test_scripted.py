@@ -48,3 +48,36 @@ def test_tokens_outside_the_vocabulary_are_refused(model_folder: ModelFolder) ->
     engine = ScriptedEngine(engine_settings("scripted", model_folder(False)), lambda prompt, index: [48])
     with pytest.raises(ValueError, match=r"script wrote tokens \[48\]: valid are 0 to 47"):
         engine.sample(prompts(1), FOUR)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "count", "first", "discarded"),
+    [
+        ([(3, 3), (1, 2), (2, 1)], 1, [1], 2 + 2 + 2 + 1),
+        ([(3, 3), (1, 2), (2, 1)], 2, [1, 2], 2 + 2),
+        ([(3, 3), (1, 2), (2, 1)], 3, [0, 1, 2], 0),
+        ([(4, 1), (2, 4), (3, 3)], 1, [2], 3 + 1 + 2 + 3),
+        ([(4, 1), (2, 4), (3, 3)], 2, [0, 2], 2 + 4),
+    ],
+)
+def test_first_groups_by_hand(
+    lengths: list[tuple[int, int]], count: int, first: list[int], discarded: int, model_folder: ModelFolder
+) -> None:
+    """Lengths with the end-of-sequence token; 4 is the limit. In the last case two groups end in step 4."""
+    settings = engine_settings("scripted", model_folder(False))
+    engine = ScriptedEngine(settings, lambda prompt, index: [7] * (lengths[int(prompt.problem_id[1:])][index] - 1))
+    two = SamplingSettings(completions_per_prompt=2, max_tokens=4)
+    found = engine.sample_first(prompts(3), two, count)
+    assert [place for place, group in enumerate(found.groups) if group is not None] == first
+    assert found.tokens_discarded == discarded
+
+
+def test_a_second_batch_begins_when_the_first_was_not_enough(model_folder: ModelFolder) -> None:
+    """Two prompts at once; the fourth prompt is fast and still late, as is all of the third batch."""
+    settings = engine_settings("scripted", model_folder(False), max_sequences=2)
+    lines = [[7, 7, 7], [7], [7, 7], [], [], []]
+    engine = ScriptedEngine(settings, lambda prompt, index: lines[int(prompt.problem_id[1:])])
+    one = SamplingSettings(completions_per_prompt=1, max_tokens=6)
+    found = engine.sample_first(prompts(6), one, 3)
+    assert [group is not None for group in found.groups] == [True, True, False, True, False, False]
+    assert found.tokens_discarded == 1

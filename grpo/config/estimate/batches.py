@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from grpo.config.schema import EvaluateConfig, ReinforceConfig, RunConfig, SFTConfig
+from grpo.config.selection import problems_at_once, samplings
 
 
 def batch_lines(config: RunConfig) -> Iterator[str]:
@@ -36,8 +37,20 @@ def reinforce_line(stage: ReinforceConfig) -> str:
     return (
         f"{stage.prompts_per_step} prompts × {group} completions = {completions} completions of ≤ "
         f"{stage.rollout.max_tokens} tokens → about {batches} {plural('micro-batch', batches)} of ≤ {cap} tokens → "
-        f"{steps} optimizer {plural('step', steps)}, {stage.steps:,} times"
+        f"{steps} optimizer {plural('step', steps)}, {stage.steps:,} times{''.join(selection_notes(stage))}"
     )
+
+
+def selection_notes(stage: ReinforceConfig) -> Iterator[str]:
+    """What the selection of groups adds to the batch arithmetic."""
+    selection, group = stage.algorithm.selection, stage.rollout.completions_per_prompt
+    at_once, most = problems_at_once(selection, stage.prompts_per_step), samplings(selection)
+    if at_once > stage.prompts_per_step:
+        yield f"; oversample: {at_once} prompts are begun for {stage.prompts_per_step} complete groups"
+    if selection.refill:
+        yield f"; refill: up to {most} {plural('sampling', most)} a step, {most * at_once * group} completions"
+    for start, limit in zip(selection.length_steps, selection.length_limits, strict=True):
+        yield f"; ≤ {limit} tokens from step {start}"
 
 
 def plural(word: str, count: int) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from grpo.config.estimate.batches import held_out_problems
 from grpo.config.schema import EvaluateConfig, ReinforceConfig, RunConfig, SFTConfig
+from grpo.config.selection import problems_at_once, samplings, token_limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,15 +27,22 @@ def work_of(config: RunConfig) -> list[StageWork]:
         stage = config.stages[name]
         sampled = trained = 0
         if isinstance(stage, ReinforceConfig):
-            sampled = stage.steps * stage.prompts_per_step * stage.rollout.completions_per_prompt
-            sampled *= stage.rollout.max_tokens
-            trained = sampled
+            sampled, trained = reinforce_work(stage)
         elif isinstance(stage, SFTConfig):
             trained = stage.steps * stage.demonstrations_per_step * config.rollout.max_tokens
         elif isinstance(stage, EvaluateConfig):
             sampled = held_out_problems(stage) * (stage.samples_per_problem + 1) * stage.rollout.max_tokens
         found.append(StageWork(name=name, sampled=sampled, trained=trained))
     return found
+
+
+def reinforce_work(stage: ReinforceConfig) -> tuple[int, int]:
+    """Most tokens sampled, those thrown away included, and trained on."""
+    selection = stage.algorithm.selection
+    limits = [token_limit(selection, stage.rollout.max_tokens, step) for step in range(stage.steps)]
+    group_tokens = sum(limits) * stage.rollout.completions_per_prompt
+    begun = problems_at_once(selection, stage.prompts_per_step) * samplings(selection)
+    return begun * group_tokens, stage.prompts_per_step * group_tokens
 
 
 def training_flops(parameters: int, work: list[StageWork]) -> int:
