@@ -129,7 +129,7 @@ class PolicyUpdate:
             facts = columns.facts(batch)
             found = self.policy.learn(batch, self._sampling, on_rows(objective, facts))
             _measure(meter, objective, facts, found)
-            differences.append((found.logprob - facts.sampler).abs())
+            differences.append(found.logprob - facts.sampler)
         if columns.old_logprob is None:
             self._compare(torch.cat(differences), meter)
         norm, rate = self.optimizer.step()
@@ -140,7 +140,7 @@ class PolicyUpdate:
         """With log-probs from before the first of several optimizer steps, compared with the sampler's."""
         old = self.policy.tree_logprobs(live, self.settings.limits, self._sampling)
         if live:
-            self._compare((old - columns.sampler_logprob).abs(), meter)
+            self._compare(old - columns.sampler_logprob, meter)
         return replace(columns, old_logprob=old)
 
     def _with_statistics(self, work: StepWork) -> StepColumns:
@@ -158,7 +158,10 @@ class PolicyUpdate:
         )
         return replace(columns, over_step=ask(tokens, loss_settings(self.settings.algorithm)))
 
-    def _compare(self, difference: torch.Tensor, meter: Meter) -> None:
+    def _compare(self, log_ratio: torch.Tensor, meter: Meter) -> None:
+        """`log_ratio` (N,): trainer's log-prob minus the sampler's, nats."""
+        difference = log_ratio.abs()
+        meter.add("mismatch_kl", torch.expm1(log_ratio) - log_ratio)
         meter.add("sampling/sampling_logp_difference/mean", difference)
         meter.extreme("sampling/sampling_logp_difference/max", difference, "max")
         self.settings.mismatch.check(difference, "rollouts of this step")
