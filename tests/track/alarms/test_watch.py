@@ -55,13 +55,8 @@ def test_what_a_ring_says() -> None:
     watch = AlarmWatch()
     _, rings = [watch.observe(line(step, 0.23)) for step in range(8, 13)][-1]
     assert rings == watch.rings
-    assert (
-        rings[0]
-        .line()
-        .startswith(
-            "ALARM truncation at step 12 (rl): 23% of the completions are cut off at the limit for 5 steps; raise rollout."
-        )
-    )
+    found = "23% of the completions are cut off at the limit for 5 steps; raise rollout.max_tokens"
+    assert rings[0].line().startswith(f"ALARM truncation at step 12 (rl): {found}")
     assert rings[0].entry() == {"name": "truncation", "stage": "rl", "step": 12, "text": rings[0].text}
 
 
