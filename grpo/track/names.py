@@ -10,11 +10,12 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from grpo.track.alarms.page import alarm_table
 from grpo.track.metric import Metric
 from grpo.track.selection_names import SELECTION
 
 PLACEHOLDER = "<name>"
-"""Stands for a reward function's name in `Metric.name`."""
+"""Stands in `Metric.name` for the name of a reward function, of what it logs, or of an alarm."""
 
 LINE_KEYS = ("step", "stage", "stage_step", "wall_time")
 """What every line of `metrics.jsonl` has beside its metrics."""
@@ -147,6 +148,12 @@ POLICY = (
 
 MISMATCH = (
     Metric(
+        "mismatch_kl",
+        "nats",
+        "k3 estimate of KL(sampler || trainer) per sampled token, before the first update on it.",
+        "Below 0.001, and flat; growth means that the two no longer run the same policy.",
+    ),
+    Metric(
         "sampling/sampling_logp_difference/mean",
         "nats",
         "Mean |trainer log-prob - sampler log-prob| of the sampled tokens.",
@@ -209,6 +216,15 @@ EVAL = (
     Metric("eval/format", "share", "Held-out completions in the required format.", "Close to 1."),
 )
 
+ALARM = (
+    Metric(
+        "alarm/<name>",
+        "",
+        "1 in steps at which an alarm is on, 0 in the one that clears it, else absent.",
+        "Absent throughout.",
+    ),
+)
+
 SPEED = (
     Metric("num_tokens", "tokens", "Tokens sampled since the start of the stage, each completion with its prompt."),
     Metric("step_time", "s", "Wall time of the step.", "Steady.", timed=True),
@@ -235,6 +251,7 @@ SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("Policy", POLICY),
     ("Trainer against sampler", MISMATCH),
     ("Evaluation", EVAL),
+    ("Alarms", ALARM),
     ("Speed and memory", SPEED),
 )
 """Dashboard sections, in reading order."""
@@ -290,6 +307,8 @@ def markdown_table() -> str:
         for metric in metrics:
             unit = (metric.unit or "-") + (", *machine*" if metric.timed else "")
             lines.append(f"| `{metric.name}` | {unit} | {_cell(metric.meaning)} | {_cell(metric.good)} |")
+        if metrics is ALARM:
+            lines += ["", *alarm_table()]
     return "\n".join(lines) + "\n"
 
 
