@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grpo.algorithm.advantages import ADVANTAGES, Advantage, StepRewards
@@ -122,6 +122,7 @@ groups = st.lists(st.lists(rewards, min_size=2, max_size=8), min_size=1, max_siz
 
 
 @pytest.mark.parametrize("name", WITHIN_GROUPS)
+@settings(max_examples=30)
 @given(rewards=groups)
 def test_sums_to_zero_and_keeps_the_order(name: str, rewards: list[list[float]]) -> None:
     for group, values in zip(rewards, advantages(name, rewards), strict=True):
@@ -132,6 +133,7 @@ def test_sums_to_zero_and_keeps_the_order(name: str, rewards: list[list[float]])
                     assert values[i] >= values[j]
 
 
+@settings(max_examples=30)
 @given(rewards=groups, lengths=st.integers(1, 5))
 def test_batch_zscore_sums_to_zero_over_tokens(rewards: list[list[float]], lengths: int) -> None:
     sizes = [[1 + (lengths * (i + 1)) % 5 for i in range(len(group))] for group in rewards]
@@ -141,6 +143,7 @@ def test_batch_zscore_sums_to_zero_over_tokens(rewards: list[list[float]], lengt
 
 
 @pytest.mark.parametrize("name", ["group_mean", "leave_one_out"])
+@settings(max_examples=30)
 @given(rewards=groups, shift=st.floats(-3, 3))
 def test_shifting_every_reward_changes_nothing(name: str, rewards: list[list[float]], shift: float) -> None:
     shifted = [[value + shift for value in group] for group in rewards]
@@ -149,6 +152,7 @@ def test_shifting_every_reward_changes_nothing(name: str, rewards: list[list[flo
 
 
 @pytest.mark.parametrize("name", ADVANTAGES)
+@settings(max_examples=30)
 @given(data=st.data(), rewards=groups)
 def test_the_order_of_groups_and_completions_changes_no_bit(
     name: str, data: st.DataObject, rewards: list[list[float]]

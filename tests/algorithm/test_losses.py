@@ -208,6 +208,19 @@ def test_kl_cov_is_inert_on_policy_whatever_the_last_bits_of_the_second_pass() -
     assert gradient.tolist() == pytest.approx([-2.0, -1.0, 1.0, 2.0], abs=1e-5)
 
 
+def test_the_direction_of_kl_covs_penalty_is_that_of_the_pass_over_the_step() -> None:
+    """Log ratio 1e-6 in that pass, -1e-6 in the pass that learns."""
+    tokens = replace(COVARIANCE, old_logprob=COVARIANCE.logprob - 1e-6)
+    inputs = LossInputs(
+        logprob=(tokens.old_logprob - 1e-6).requires_grad_(),
+        old_logprob=tokens.old_logprob,
+        advantage=tokens.advantage,
+        over_step=OVER_STEP["kl_cov"](tokens, WIDE),
+    )
+    [gradient] = torch.autograd.grad(LOSSES["kl_cov"](inputs, WIDE).loss.sum(), inputs.logprob)
+    assert gradient.tolist() == pytest.approx([-2.0 + 0.7, -1.0, 1.0, 2.0], abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("change", "kept"),
     [
@@ -261,6 +274,7 @@ def test_ties_of_covariance_go_by_noise_in_any_order() -> None:
     for name in ("kl_cov", "clip_cov"):
         settings = LossSettings(covariance_share=0.25, covariance_low=-1.0)
         chosen = OVER_STEP[name](tokens, settings)
+        assert int((chosen == chosen.max() if name == "kl_cov" else chosen == 0).sum()) == 6
         for seed in range(20):
             turn = torch.randperm(24, generator=torch.Generator().manual_seed(seed))
             moved = StepTokens(**{key: getattr(tokens, key)[turn] for key in StepTokens.__dataclass_fields__})

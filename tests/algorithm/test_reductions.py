@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grpo.algorithm.reductions import REDUCTIONS, StepTotals, TokenCounts
@@ -40,6 +40,7 @@ steps = st.lists(st.lists(st.integers(1, 6), min_size=1, max_size=4), min_size=1
 
 
 @pytest.mark.parametrize("name", REDUCTIONS)
+@settings(max_examples=30)
 @given(lengths=steps, data=st.data())
 def test_any_split_of_a_step_has_the_same_weights(name: str, lengths: list[list[int]], data: st.DataObject) -> None:
     """Of micro-batches cut anywhere, in any order of the tokens."""
@@ -56,6 +57,7 @@ def test_any_split_of_a_step_has_the_same_weights(name: str, lengths: list[list[
 
 
 @pytest.mark.parametrize("name", ["token_mean", "sequence_mean", "prompt_mean"])
+@settings(max_examples=30)
 @given(lengths=steps)
 def test_means_of_a_constant_are_the_constant(name: str, lengths: list[list[int]]) -> None:
     own = torch.tensor([n for group in lengths for n in group for _ in range(n)])
