@@ -131,6 +131,18 @@ def test_what_is_put_back_comes_first_and_keeps_its_place() -> None:
     assert ids(made.take(2)) == [order[4], order[5]]
 
 
+def test_the_epochs_count_from_the_one_a_problem_was_drawn_in() -> None:
+    """Never solved, it comes every fourth epoch, however often it was put back."""
+    made = curriculum(1, curriculum="pass_rate")
+    for epoch in (0, 4, 8):
+        for _ in range(3):
+            made.put_back(made.take(1))
+        (problem,) = made.take(1)
+        made.observe(problem, 0.0)
+        assert made.state().values["epoch"] == epoch
+        assert made.state().tensors["next_epoch"].tolist() == [epoch + 4]
+
+
 def test_a_group_without_scores_says_nothing() -> None:
     made = curriculum(2, curriculum="pass_rate")
     for problem in made.take(2):

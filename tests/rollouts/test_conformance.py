@@ -364,6 +364,9 @@ def test_the_first_groups_are_those_of_the_earliest_last_token(subject: Subject,
 def test_stopping_early_leaves_nothing_behind(subject: Subject) -> None:
     before = subject.engine.sample(prompts(6), FULL)
     first = subject.engine.sample_first(prompts(12), FULL, 2)
+    if subject.engine.name == "vllm":
+        kept = subject.engine._engine.output_processor  # type: ignore[attr-defined]
+        assert not kept.request_states and not kept.parent_requests and not kept.external_req_ids
     assert subject.engine.sample(prompts(6), FULL) == before
     assert subject.engine.sample_first(prompts(12), FULL, 2) == first
     subject.engine.update_weights(list(perturbed(subject.model).items()), 5)
