@@ -62,7 +62,17 @@ def scratch(hidden: int, inner: int, layers: int, heads: int) -> tuple[str, ...]
 
 
 SHAPES = (
-    Shape(name="tiny", held_out=False, overrides=("experiment=tiny", "pipeline=[cold_start,rl,export]")),
+    Shape(
+        name="tiny",
+        held_out=False,
+        overrides=(
+            "debug=tiny",
+            "stages.rl.steps=2",
+            "stages.rl.prompts_per_step=4",
+            "model.scratch.context=128",
+            "pipeline=[cold_start,rl,export]",
+        ),
+    ),
     Shape(
         name="scratch_keep",
         held_out=False,

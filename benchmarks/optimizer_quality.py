@@ -27,7 +27,7 @@ import torch
 from benchmarks.record import facts
 from grpo.config.load import load_config
 from grpo.config.schema import SFTConfig
-from grpo.config.slices import ModelConfig, OptimizerConfig, ScratchConfig
+from grpo.config.slices import DataConfig, ModelConfig, OptimizerConfig, ScratchConfig
 from grpo.model.load import load_model
 from grpo.model.scratch import write_scratch_model
 from grpo.run.pipeline import run_pipeline
@@ -233,7 +233,7 @@ def learn(
                                   warmup_steps=20),
     )  # fmt: skip
     policy = Policy(loaded.model)
-    trainer = SFTTrainer("language", stage, policy, loaded.encoder(None, max_tokens=1), problems, seed)
+    trainer = SFTTrainer("language", stage, policy, loaded.encoder(DataConfig(), max_tokens=1), problems, seed)
     trainer.start()
     curve = [trainer.step(index)["loss"] for index in range(plan.language_steps)]
     policy.model.float().eval()  # what was learnt, not how it is computed with

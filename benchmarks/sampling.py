@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.record import facts, write
 from benchmarks.timing import seconds_of
-from grpo.config.slices import ArithmeticConfig, ModelConfig, ScratchConfig
+from grpo.config.slices import ArithmeticConfig, DataConfig, ModelConfig, ScratchConfig
 from grpo.data.arithmetic import training_problems
 from grpo.model.load import LoadedModel, load_model
 from grpo.model.scratch import write_scratch_model
@@ -96,7 +96,7 @@ def measure_engine(name: str, loaded: LoadedModel, folder: Path, sizes: Sizes) -
 
 def _measure(engine: RolloutEngine, loaded: LoadedModel, sizes: Sizes) -> dict[str, Any]:
     policy = Policy(loaded.model.eval())
-    encoder = loaded.encoder(None, sizes.max_tokens)
+    encoder = loaded.encoder(DataConfig(), sizes.max_tokens)
     sampler = PolicySampler(engine, policy, encoder, mismatch_limit("float32", None), PROBE_LIMITS)
     problems = training_problems(ArithmeticConfig(problems=sizes.prompts, held_out=1))
     settings = SamplingSettings(completions_per_prompt=sizes.completions, max_tokens=sizes.max_tokens)

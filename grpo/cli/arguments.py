@@ -17,6 +17,8 @@ EXAMPLES = (
         "grpo experiment=gsm8k_small data.path=train.jsonl data.eval_path=test.jsonl",
         "an experiment on your own rows",
     ),
+    ("grpo experiment=dapo model=hf model.name=Qwen/Qwen2.5-1.5B data=gsm8k", "a published recipe on your model"),
+    ("grpo experiment=dapo debug=tiny rollout=transformers", "any experiment, shrunk to seconds"),
     ("grpo reward.functions=[my_rewards.py:length] reward.weights=[1.0]", "your own reward function"),
     ("grpo -m seed=1,2,3", "three runs, one after the other, each in its own process"),
 )

@@ -82,6 +82,11 @@ def data_problems(path: str, data: DataConfig) -> Iterator[str]:
                 yield f"{path}.{key}={place}: no such file; valid is a .jsonl or .parquet file, or a hub id"
     if data.source == "arithmetic" and (not data.arithmetic.operators or set(data.arithmetic.operators) - set("+-*")):
         yield f"{path}.arithmetic.operators={data.arithmetic.operators!r}: valid is any of + - * together, such as '+-'"
+    template = data.prompt_template
+    if template is not None and template.count("{prompt}") != 1:
+        yield f"{path}.prompt_template={template!r}: valid is text with {{prompt}} once, where the problem goes"
+    if template is not None and data.system_prompt is not None:
+        yield f"{path}.system_prompt: {path}.prompt_template is the whole prompt; valid is one of the two"
     for key in ("prompt_column", "answer_column"):
         if not getattr(data, key):
             yield f"{path}.{key} is empty: valid is the name of a column"

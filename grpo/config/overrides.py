@@ -12,13 +12,13 @@ from hydra.errors import HydraException
 from grpo.config.errors import ConfigError, nearest
 from grpo.config.store import GROUPS
 
-GROUP_NAMES = (*GROUPS, "stage", "logger", "experiment")
+GROUP_NAMES = (*GROUPS, "stage", "logger", "experiment", "debug")
 """What can be chosen by name on the command line, as `group=option`."""
 HYDRA_KEYS = ("hydra/launcher", "hydra.launcher", "hydra.sweep", "hydra.sweeper", "hydra/sweeper", "hydra.searchpath")
 """The settings of Hydra itself that have an effect here; the others would be dead keys."""
 
 
-REMOVABLE = ("stages.", "experiment", "logger", "stage", "reward.settings.")
+REMOVABLE = ("stages.", "experiment", "debug", "logger", "stage", "reward.settings.")
 """Where `~key` has a meaning: in lists of choices and in mappings of the user's own keys."""
 
 

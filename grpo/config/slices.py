@@ -125,6 +125,8 @@ class DataConfig:
     `gold_after` names it is the reasoning."""
     system_prompt: Optional[str] = None
     """First chat turn of every prompt; unset: none."""
+    prompt_template: Optional[str] = None
+    """Plain text with `{prompt}` in the place of the problem, instead of the model's chat template; unset: that one."""
     on_bad_row: str = "fail"
     """`fail`: any bad row stops the run, naming row and reason; `skip`: bad rows are listed and left out."""
     arithmetic: ArithmeticConfig = field(default_factory=ArithmeticConfig)

@@ -36,11 +36,12 @@ class PromptEncoder:
         context: int,
         max_tokens: int,
         end_token_ids: Sequence[int] | None = None,
+        template: str | None = None,
     ) -> None:
         """`context` and `max_tokens` (of a completion, its end included) are in tokens.
 
         `end_token_ids` are the ids that end a completion, the tokenizer's end-of-sequence token when None; the first
-        one ends demonstrations.
+        one ends demonstrations. `template` is plain text with `{prompt}` in it, for the chat template's place.
 
         Raises:
             ValueError: no token ends a completion, or `max_tokens` leaves no room for a prompt.
@@ -52,6 +53,7 @@ class PromptEncoder:
             raise ValueError(f"rollout.max_tokens {max_tokens} must be positive and below the context of {context}")
         self._tokenizer = tokenizer
         self._system_prompt = system_prompt
+        self._template = template
         self._context = context
         self._max_tokens = max_tokens
         self._ends: tuple[int, ...] = ends
@@ -59,9 +61,12 @@ class PromptEncoder:
     def encode(self, problem: Problem) -> tuple[int, ...]:
         """(T_prompt,) ids: the chat template with its generation prompt where the tokenizer has one, else plain text.
 
+        A template of the run's own comes before both; it too is plain text.
+
         Raises:
             PromptTooLongError: the prompt and a completion of `max_tokens` exceed the context.
-            ValueError: a second system message, or one that the template refuses.
+            ValueError: a second system message, or one that the template refuses; with a template of the run's own,
+                more than one message.
         """
         ids = self._prompt_ids(problem)
         if len(ids) + self._max_tokens > self._context:
@@ -123,15 +128,19 @@ class PromptEncoder:
         return text
 
     def _prompt_ids(self, problem: Problem) -> tuple[int, ...]:
+        if self._template is not None:
+            return self._plain_ids(self._template.replace("{prompt}", _only_text(problem)))
         messages = self._messages(problem)
         if not self._tokenizer.chat_template:
-            text = "\n\n".join(message["content"] for message in messages)
-            ids = self._ids(text, add_special_tokens=True)
-            # Some tokenizers also end what they encode; a prompt goes on.
-            return ids[:-1] if len(ids) > 1 and ids[-1] == self._tokenizer.eos_token_id else ids
+            return self._plain_ids("\n\n".join(message["content"] for message in messages))
         # The template writes its special tokens itself, a beginning-of-sequence token too.
         text = self._rendered(problem, messages)
         return self._ids(text, add_special_tokens=False)
+
+    def _plain_ids(self, text: str) -> tuple[int, ...]:
+        ids = self._ids(text, add_special_tokens=True)
+        # Some tokenizers also end what they encode; a prompt goes on.
+        return ids[:-1] if len(ids) > 1 and ids[-1] == self._tokenizer.eos_token_id else ids
 
     def _rendered(self, problem: Problem, messages: list[Message]) -> str:
         import jinja2
@@ -159,3 +168,15 @@ class PromptEncoder:
         if add_special_tokens and begin is not None and ids[:2] == [begin, begin]:
             ids = ids[1:]  # the text already began with the token
         return tuple(ids)
+
+
+def _only_text(problem: Problem) -> str:
+    """The problem as one text, for a template with one place; raises ValueError for a conversation."""
+    if isinstance(problem.prompt, str):
+        return problem.prompt
+    if len(problem.prompt) == 1 and problem.prompt[0]["role"] == "user":
+        return problem.prompt[0]["content"]
+    raise ValueError(
+        f"problem {problem.id!r} is a conversation of {len(problem.prompt)} messages; data.prompt_template has room "
+        "for one user message"
+    )

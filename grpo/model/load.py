@@ -11,7 +11,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
-from grpo.config.slices import LoraConfig, ModelConfig
+from grpo.config.slices import DataConfig, LoraConfig, ModelConfig
 from grpo.data.prompts import PromptEncoder
 from grpo.model.activations import set_activations
 from grpo.model.lora import Adapters
@@ -34,9 +34,16 @@ class LoadedModel:
         found = getattr(self.model.generation_config, "eos_token_id", None) or self.model.config.eos_token_id
         return tuple(found) if isinstance(found, list) else (int(found),)
 
-    def encoder(self, system_prompt: str | None, max_tokens: int) -> PromptEncoder:
+    def encoder(self, data: DataConfig, max_tokens: int) -> PromptEncoder:
         """Turns problems into ids for this model, completions of at most `max_tokens` to follow."""
-        return PromptEncoder(self.tokenizer, system_prompt, self.context, max_tokens, self.end_token_ids)
+        return PromptEncoder(
+            self.tokenizer,
+            data.system_prompt,
+            self.context,
+            max_tokens,
+            self.end_token_ids,
+            template=data.prompt_template,
+        )
 
     @property
     def context(self) -> int:

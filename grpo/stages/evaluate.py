@@ -91,7 +91,7 @@ class Evaluator:
     def __init__(self, name: str, stage: EvaluateConfig, context: RunContext) -> None:
         self.name, self.stage, self.context = name, stage, context
         loaded = context.load_model(stage.model_from)
-        encoder = loaded.encoder(stage.data.system_prompt, stage.rollout.max_tokens)
+        encoder = loaded.encoder(stage.data, stage.rollout.max_tokens)
         self.problems = context.fitting(encoder, context.problems(stage, "held_out"), stage)
         if not self.problems:
             raise ValueError(f"stages.{name}: there are no held-out problems to evaluate on")

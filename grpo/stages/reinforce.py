@@ -47,7 +47,7 @@ class ReinforceTrainer:
     def __init__(self, name: str, stage: ReinforceConfig, context: RunContext, loaded: LoadedModel) -> None:
         self.name, self.stage, self.context = name, stage, context
         self.policy = Policy(loaded.model, loaded.adapters)
-        self.encoder = loaded.encoder(stage.data.system_prompt, stage.rollout.max_tokens)
+        self.encoder = loaded.encoder(stage.data, stage.rollout.max_tokens)
         problems = context.fitting(self.encoder, context.problems(stage, "train"), stage)
         self.curriculum = self._curriculum(problems)
         self.optimizer = Optimizer(

@@ -23,7 +23,7 @@ from grpo.update.supervised import supervised_step
 def run_sft(name: str, stage: SFTConfig, context: RunContext, checkpoint: Path | None) -> StageTotals:
     """Train, save the model to the stage's folder, and say what it took."""
     loaded = context.load_model(stage.model_from, trained_by=name)
-    encoder = loaded.encoder(stage.data.system_prompt, max_tokens=1)
+    encoder = loaded.encoder(stage.data, max_tokens=1)
     problems = [p for p in context.problems(stage, "train") if p.demonstration is not None]
     if not problems:
         raise ValueError(f"stages.{name}: no row has a demonstration; set data.demonstration_column, or leave it out")

@@ -69,9 +69,9 @@ def test_wrong_flags(argv: list[str], capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_dry_run_shows_arithmetic_and_tries_the_rewards(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["dry_run=true", "experiment=tiny", "cost.price_per_device_hour=2"]) == 0
+    assert main(["dry_run=true", "debug=tiny", "cost.price_per_device_hour=2"]) == 0
     text = capsys.readouterr().out
-    assert "4 prompts × 4 completions = 16 completions" in text
+    assert "16 prompts × 4 completions = 64 completions" in text
     assert "64 training and 8 held-out problems" in text
     assert "USD at 2 a device-hour" in text
     assert "gold answer: 1" in text and "empty answer: 0" in text
@@ -81,7 +81,7 @@ def test_dry_run_refuses_a_broken_reward(tmp_path: Path, capsys: pytest.CaptureF
     broken = tmp_path / "mine.py"
     broken.write_text("def f(completions, **columns):\n    raise RuntimeError('my mistake')\n")
     functions = f"reward.functions=[{broken}:f]"
-    assert main(["dry_run=true", "experiment=tiny", functions, "reward.weights=[1.0]"]) == 2
+    assert main(["dry_run=true", "debug=tiny", functions, "reward.weights=[1.0]"]) == 2
     assert "my mistake" in capsys.readouterr().err
 
 
@@ -155,7 +155,7 @@ def test_real_sweep_from_another_folder(tmp_path: Path) -> None:
     """Two dry runs with a reward from the current folder; nothing is left behind."""
     (tmp_path / "my_rewards.py").write_text("def one(completions, **columns):\n    return [1.0] * len(completions)\n")
     reward = ("reward.functions=[my_rewards.one]", "reward.weights=[1.0]")
-    done = grpo("-m", "seed=1,2", "dry_run=true", "experiment=tiny", *reward, cwd=tmp_path, timeout=300)
+    done = grpo("-m", "seed=1,2", "dry_run=true", "debug=tiny", *reward, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("dry run: nothing was trained") == 2
     assert {path.name for path in tmp_path.iterdir()} <= {"my_rewards.py", "__pycache__"}
@@ -164,7 +164,7 @@ def test_real_sweep_from_another_folder(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_hydra_launcher(tmp_path: Path) -> None:
     """Hydra's own launchers work too; its basic one stands for submitit."""
-    overrides = ("hydra/launcher=basic", "seed=1,2", "dry_run=true", "experiment=tiny", f"run_root={tmp_path}/runs")
+    overrides = ("hydra/launcher=basic", "seed=1,2", "dry_run=true", "debug=tiny", f"run_root={tmp_path}/runs")
     done = grpo("-m", *overrides, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("dry run: nothing was trained") == 2
@@ -172,9 +172,9 @@ def test_hydra_launcher(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_tiny_experiment_runs(tmp_path: Path) -> None:
+def test_tiny_sizes_run(tmp_path: Path) -> None:
     """The smallest real run, without vLLM, from another folder."""
-    done = grpo("experiment=tiny", "rollout=transformers", cwd=tmp_path, timeout=500)
+    done = grpo("debug=tiny", "rollout=transformers", cwd=tmp_path, timeout=500)
     assert done.returncode == 0, done.stderr[-2000:]
     folders = list((tmp_path / "runs").iterdir())
     assert len(folders) == 1 and (folders[0] / "summary.json").is_file()

@@ -55,6 +55,17 @@ def test_a_tokenizer_that_ends_texts_leaves_prompts_open() -> None:
     assert encoder(tokenizer(single="<s> $A </s>")).encode(problem("1+")) == spelled("<s>", "1", "+")
 
 
+def test_a_template_of_the_run_stands_for_the_chat_template() -> None:
+    """Plain text, with the beginning-of-sequence token plain text gets."""
+    plain = encoder(tokenizer(CHAT), template="a{prompt}b")
+    assert plain.encode(problem("1+")) == spelled("<s>", "a", "1", "+", "b")
+    assert plain.encode(problem(({"role": "user", "content": "1"},))) == spelled("<s>", "a", "1", "b")
+    shown = problem("1", demonstration="<think>1</think><answer>2</answer>")
+    assert plain.encode_demonstration(shown)[0] == spelled("<s>", "a", "1", "b")
+    with pytest.raises(ValueError, match="'train/3' is a conversation of 2 messages"):
+        plain.encode(problem(({"role": "user", "content": "1"}, {"role": "assistant", "content": "2"})))
+
+
 def test_chat_template_writes_its_own_special_tokens() -> None:
     chat = encoder(tokenizer(CHAT))
     assert chat.encode(problem("1")) == spelled("<s>", "<u>", "1", "<a>")

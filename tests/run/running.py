@@ -1,4 +1,4 @@
-"""Runs of the tiny experiment, in this process or another, and what to compare between them."""
+"""Runs of a tiny size, in this process or another, and what to compare between them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from grpo.run.pipeline import run_pipeline
 from grpo.track.names import is_time_field
 
 REWARD = f"{Path(__file__).parent}/digit_reward.py:digit_share"
-TINY = ["experiment=tiny", "rollout=transformers", "logger=[file]", "threads=1"]
+SMALL = ["debug=tiny", "name=tiny", "stages.rl.steps=2", "stages.rl.prompts_per_step=4", "model.scratch.context=128"]
+TINY = [*SMALL, "rollout=transformers", "logger=[file]", "threads=1"]
 LEARNING = [
     f"reward.functions=[{REWARD}]",
     "reward.weights=[1.0]",

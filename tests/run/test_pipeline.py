@@ -1,4 +1,4 @@
-"""The tiny experiment through every stage, and what each stage leaves behind."""
+"""A tiny run through every stage, and what each stage leaves behind."""
 
 from __future__ import annotations
 
