@@ -8,16 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from grpo.algorithm.advantages.batch_zscore import batch_zscore
 from grpo.algorithm.advantages.group_mean import group_mean
+from grpo.algorithm.advantages.group_mean_batch_std import group_mean_batch_std
+from grpo.algorithm.advantages.group_mean_reward_std import group_mean_reward_std
 from grpo.algorithm.advantages.group_mean_std import group_mean_std
-from grpo.algorithm.advantages.rewards import StepRewards
+from grpo.algorithm.advantages.leave_one_out import leave_one_out
+from grpo.algorithm.advantages.maxrl import maxrl
+from grpo.algorithm.advantages.rewards import Advantage, StepRewards
 
-Advantage = float | tuple[float, ...]
 AdvantageFunction = Callable[[StepRewards], Sequence[Sequence[Advantage]]]
 
 ADVANTAGES: dict[str, AdvantageFunction] = {
     "group_mean": group_mean,
     "group_mean_std": group_mean_std,
+    "group_mean_batch_std": group_mean_batch_std,
+    "group_mean_reward_std": group_mean_reward_std,
+    "leave_one_out": leave_one_out,
+    "batch_zscore": batch_zscore,
+    "maxrl": maxrl,
 }
 
 __all__ = ["ADVANTAGES", "Advantage", "AdvantageFunction", "StepRewards"]

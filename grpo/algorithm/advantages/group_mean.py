@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
 from grpo.algorithm.advantages.rewards import StepRewards
+from grpo.algorithm.advantages.statistics import centred
 
 
 def group_mean(step: StepRewards) -> list[list[float]]:
-    """A_i = r_i - mean(r_1..r_G)."""
-    return [_centred(group) for group in step.rewards]
-
-
-def _centred(group: Sequence[float]) -> list[float]:
-    if not group or all(reward == group[0] for reward in group):
-        return [0.0] * len(group)  # exactly zero, whatever rounding does to the mean
-    mean = math.fsum(group) / len(group)
-    return [reward - mean for reward in group]
+    """A_i = r_i - mean(r_1..r_G); 0 in groups of equal rewards."""
+    return [centred(group) for group in step.rewards]

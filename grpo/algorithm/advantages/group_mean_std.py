@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 from grpo.algorithm.advantages.group_mean import group_mean
 from grpo.algorithm.advantages.rewards import StepRewards
-
-STD_FLOOR = 1e-4
-"""Added to the standard deviation; the paper has none, this is the field's usual guard."""
+from grpo.algorithm.advantages.statistics import spread
 
 
 def group_mean_std(step: StepRewards) -> list[list[float]]:
-    """A_i = (r_i - mean) / (std + 1e-4), std with Bessel's correction; 0 in groups of equal rewards."""
+    """A_i = (r_i - mean) / (std + 1e-4), std of the group with Bessel's correction; 0 in groups of equal rewards."""
     return [_scaled(group) for group in group_mean(step)]
 
 
-def _scaled(centred: list[float]) -> list[float]:
-    if not any(centred):
-        return centred
-    std = math.sqrt(math.fsum(value * value for value in centred) / (len(centred) - 1))
-    return [value / (std + STD_FLOOR) for value in centred]
+def _scaled(deviations: list[float]) -> list[float]:
+    scale = spread(deviations)
+    return [value / scale for value in deviations]

@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+Advantage = float | tuple[float, ...]
+"""Of a completion, or of each of its tokens."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRewards:

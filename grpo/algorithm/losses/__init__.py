@@ -11,17 +11,36 @@ from collections.abc import Callable
 
 import torch
 
+from grpo.algorithm.losses.cispo import cispo
+from grpo.algorithm.losses.clip_cov import clip_cov, kept_tokens
 from grpo.algorithm.losses.clipped_ratio import clipped_ratio
+from grpo.algorithm.losses.gspo import completion_means, gspo
+from grpo.algorithm.losses.gspo_token import gspo_token
 from grpo.algorithm.losses.inputs import LossInputs, LossSettings, LossTerms, StepTokens
+from grpo.algorithm.losses.kl_cov import kl_cov, penalty_sign
+from grpo.algorithm.losses.reinforce import reinforce
+from grpo.algorithm.losses.sapo import sapo
 
 LossFunction = Callable[[LossInputs, LossSettings], LossTerms]
 StepFunction = Callable[[StepTokens, LossSettings], torch.Tensor]
 
 LOSSES: dict[str, LossFunction] = {
     "clipped_ratio": clipped_ratio,
+    "gspo": gspo,
+    "gspo_token": gspo_token,
+    "cispo": cispo,
+    "sapo": sapo,
+    "reinforce": reinforce,
+    "clip_cov": clip_cov,
+    "kl_cov": kl_cov,
 }
-OVER_STEP: dict[str, StepFunction] = {}
-"""Loss to what it asks of the whole step: (S,) float32. Without a place here no extra forward pass is made."""
+OVER_STEP: dict[str, StepFunction] = {
+    "gspo": completion_means,
+    "gspo_token": completion_means,
+    "clip_cov": kept_tokens,
+    "kl_cov": penalty_sign,
+}
+"""Loss to what it asks of the whole step, (S,) or (S, K) float32. Losses without a place here cost no extra pass."""
 
 __all__ = [
     "LOSSES",

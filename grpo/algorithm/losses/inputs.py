@@ -18,7 +18,19 @@ class LossInputs:
     advantage: torch.Tensor
     """(N,) float32: the token's, in most estimators the same on all tokens of a completion."""
     over_step: torch.Tensor | None = None
-    """(N,) float32: what the loss's own function in `OVER_STEP` says of each token, for losses that have one."""
+    """(N,) or (N, K) float32: what the loss's own function in `OVER_STEP` says of each token; None: it has none."""
+
+    @property
+    def log_ratio(self) -> torch.Tensor:
+        """(N,) nats: the log of r = policy / old policy, with gradient."""
+        return self.logprob - self.old_logprob
+
+    @property
+    def answer(self) -> torch.Tensor:
+        """`over_step`, which the caller must have asked for."""
+        assert self.over_step is not None, "this loss has a function in OVER_STEP; its answer is missing"
+        assert len(self.over_step) == len(self.logprob), (self.over_step.shape, self.logprob.shape)
+        return self.over_step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +72,14 @@ class LossTerms:
     loss: torch.Tensor
     """(N,) float32, to be minimised."""
     clipped_low: torch.Tensor
-    """(N,) bool: advantage < 0 and ratio < 1 - clip_low, no gradient."""
+    """(N,) bool: the loss was bounded because the ratio is low. Unless the loss says otherwise: advantage < 0, ratio <
+    1 - clip_low, no gradient."""
     clipped_high: torch.Tensor
-    """(N,) bool: advantage > 0 and ratio > 1 + clip_high, no gradient."""
+    """(N,) bool: the loss was bounded because the ratio is high. Unless the loss says otherwise: advantage > 0 and
+    ratio > 1 + clip_high, or dual clip; no gradient."""
+
+    @staticmethod
+    def unclipped(loss: torch.Tensor) -> LossTerms:
+        """Of a loss without bounds."""
+        nowhere = torch.zeros_like(loss, dtype=torch.bool)
+        return LossTerms(loss=loss, clipped_low=nowhere, clipped_high=nowhere)
