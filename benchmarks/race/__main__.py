@@ -22,7 +22,7 @@ from benchmarks.learning.finished import finished, first_facts, keep_failure
 from benchmarks.learning.task import TaskSizes, cold_accuracy, cold_folder
 from benchmarks.memory import ROOT
 from benchmarks.race.judge import best_rate, seconds_a_step
-from benchmarks.race.picture import drawing
+from benchmarks.race.picture import PICTURE, drawing
 from benchmarks.race.plan import QUICK, TUNED, Race
 from benchmarks.race.record import lines, record_of
 from benchmarks.record import RESULTS, write
@@ -162,7 +162,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     official = options.out is None and not options.quick
     if options.out is None:
         options.out = options.work / "race.json" if options.quick else RESULTS / "race.json"
-    options.picture = ROOT / "docs" / "race.svg" if official else options.out.with_suffix(".svg")
+    options.picture = PICTURE if official else options.out.with_suffix(".svg")
     return options
 
 

@@ -18,11 +18,10 @@ def last_accuracy(points: Sequence[Mapping[str, float]], steps: int) -> float:
     return statistics.fmean(point["accuracy"] for point in points[max(0, steps - WINDOW) : steps])
 
 
-def reached(points: Sequence[Mapping[str, float]], accuracy: float) -> Mapping[str, float] | None:
-    """The first step with which the mean over `WINDOW` steps is at least `accuracy`; None when there is none."""
-    for end in range(min(WINDOW, len(points)), len(points) + 1):
-        window = points[max(0, end - WINDOW) : end]
-        if statistics.fmean(point["accuracy"] for point in window) >= accuracy:
+def reached(points: Sequence[Mapping[str, float]], accuracy: float, window: int = WINDOW) -> Mapping[str, float] | None:
+    """The first step with which the mean over `window` steps is at least `accuracy`; None when there is none."""
+    for end in range(window, len(points) + 1):
+        if statistics.fmean(point["accuracy"] for point in points[end - window : end]) >= accuracy:
             return points[end - 1]
     return None
 
@@ -30,7 +29,8 @@ def reached(points: Sequence[Mapping[str, float]], accuracy: float) -> Mapping[s
 def race(ours: Sequence[Mapping[str, float]], trl: Sequence[Mapping[str, float]], steps: int) -> dict[str, Any]:
     """One seed: TRL's final accuracy, its seconds, and when ours was there."""
     target, total = last_accuracy(trl, steps), trl[steps - 1]["seconds"]
-    there, itself = reached(ours, target), reached(trl[:steps], target)
+    window = min(WINDOW, steps)
+    there, itself = reached(ours, target, window), reached(trl[:steps], target, window)
     assert itself is not None, target  # its last window is one of those
     return {
         "target": target,

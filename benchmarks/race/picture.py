@@ -1,16 +1,23 @@
-"""Accuracy over seconds and over samples, every side's seeds and their mean, as one SVG for the docs."""
+"""Accuracy over seconds and over samples, every side's seeds and their mean, as one SVG for the docs.
+
+`python -m benchmarks.race.picture` draws docs/race.svg anew from benchmarks/results/race.json.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from benchmarks.record import RESULTS
 from grpo.report.series import ticks
 from grpo.report.text import esc
 
 WIDTH, HEIGHT = 720, 300
 TOP, BOTTOM, GAP = 58, 40, 46
 LEFT, RIGHT = 48, 14
+PICTURE = Path(__file__).resolve().parents[2] / "docs" / "race.svg"
 INK, GRID = "#768390", "#76839040"
 COLOURS = {"ours": "#2f81f7", "vllm": "#2da44e", "trl": "#d9822b"}
 NAMES = {"ours": "ours, transformers", "vllm": "ours, vLLM", "trl": "TRL, transformers"}
@@ -108,3 +115,7 @@ def legend(sides: Sequence[str]) -> str:
             f'<text x="{x + 28}" y="42">{esc(NAMES[side])}</text>'
         )
     return "".join(parts)
+
+
+if __name__ == "__main__":
+    PICTURE.write_text(drawing(json.loads((RESULTS / "race.json").read_text(encoding="utf-8"))), encoding="utf-8")
