@@ -28,6 +28,7 @@ def test_rows_are_valid_configs(name: str, tmp_path: Path) -> None:
     plan = Plan(sizes=TaskSizes())
     cold = cold_folder(tmp_path, plan.sizes, 0) / "model"
     cold.mkdir(parents=True)
+    (cold / "config.json").write_text("{}")
     overrides = plan.request(Cell(row=name, seed=0), cold)["overrides"]
     config = load_config([*overrides, f"stages.rl.model_from={cold}"])
     check(config)
