@@ -17,10 +17,10 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
+from tests.update.invariance import CASES, Learner
 
 from grpo.algorithm.losses import StepTokens
 from grpo.update.statistics import joined
-from tests.update.invariance import CASES, Learner
 
 SHARES = {1: [[0, 1, 2, 3, 4, 5, 6]], 2: [[5, 1, 0, 6, 3], [2, 4]], 4: [[4], [], [6, 0, 2, 3], [1, 5]]}
 """Groups of each process, by how many there are: unequal, out of order, and none at all for one of them."""

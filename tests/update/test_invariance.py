@@ -15,11 +15,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
+from tests.update.invariance import CASES, Case, Learner, relative, totals_of
 
 from grpo.algorithm.losses import LOSSES, OVER_STEP, LossInputs, LossSettings, LossTerms, StepTokens
 from grpo.update.experience import Branch, Tree
 from grpo.update.noise import token_noise
-from tests.update.invariance import CASES, Case, Learner, relative, totals_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TOLERANCE = 1e-6
