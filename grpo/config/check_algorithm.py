@@ -74,7 +74,7 @@ def sampling_problems(path: str, stage: ReinforceConfig) -> Iterator[str]:
 
 def warnings(config: RunConfig) -> list[str]:
     """What the pipeline's stages do that is allowed and has a known bias, a line each."""
-    found = []
+    found: list[str] = []
     for name in config.pipeline:
         stage = config.stages[name]
         if isinstance(stage, ReinforceConfig) and stage.algorithm.kl_coef > 0:
