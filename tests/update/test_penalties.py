@@ -91,7 +91,7 @@ def test_the_entropy_bonus_equals_the_plain_one(dead: bool) -> None:
         entropy += [h for c in group.completions for h in entropies_of(plain, group.prompt, c, TEMPERATURE)]
     loss = torch.stack(terms).mean() - 0.4 * torch.stack(entropy).mean()
     norm = PlainAdamW(lr=1e-3, max_norm=0.5, decay=0.1, eps=1e-3).step(plain, loss)
-    assert metrics["entropy"] == pytest.approx(float(torch.stack(entropy).mean()), rel=1e-5)
+    assert metrics["entropy"] == pytest.approx(torch.stack(entropy).mean().item(), rel=1e-5)
     assert metrics["loss"] == pytest.approx(loss.item(), abs=1e-5)
     assert metrics["grad_norm"] == pytest.approx(norm, rel=1e-4) and norm > 0.01
     assert (weights(ours) - weights(plain)).abs().max() < 1e-5
