@@ -1,4 +1,4 @@
-"""REINFORCE++ (Hu et al. 2025, arXiv 2501.03262, section 3): no group, the z-score over all tokens of the step.
+"""REINFORCE++ (Hu et al. 2025, arXiv 2501.03262): no group, the z-score over all tokens of the step.
 
 A token's reward is less its KL penalty, the last token's also the completion's total; the return is the sum from the
 token to the end, gamma = 1. Mean and spread are over tokens, so long completions count more in both.

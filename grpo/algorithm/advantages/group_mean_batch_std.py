@@ -1,6 +1,6 @@
 """The reward above its group's mean, in units of the whole step's spread of just that.
 
-REINFORCE++-baseline (Hu et al. 2025, arXiv 2501.03262, section on the baseline form) and ScaleRL (Khatri et al. 2025,
+REINFORCE++-baseline (Hu et al. 2025, arXiv 2501.03262, the form with baseline) and ScaleRL (Khatri et al. 2025,
 arXiv 2510.13786, section 3.2). Completions count once each, whatever their lengths; verl's and OpenRLHF's
 REINFORCE++-baseline counts their tokens instead.
 """

@@ -1,4 +1,4 @@
-"""RLOO (Ahmadian et al. 2024, arXiv 2402.14740, eq. 8; Kool et al. 2019): the reward above the mean of the others'."""
+"""RLOO (Ahmadian et al. 2024, arXiv 2402.14740; Kool et al. 2019): the reward above the mean of the others'."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GSPO-token (Zheng et al. 2025, arXiv 2507.18071, eq. 13 and 14): GSPO with an advantage for each token.
+"""GSPO-token (Zheng et al. 2025, arXiv 2507.18071, section 4.3): GSPO with an advantage for each token.
 
     ℓ_t = -min( s_t·A_t, clip(s_t, 1 - clip_low, 1 + clip_high)·A_t ),   s_t = sg[s_i]·π/sg[π]
 

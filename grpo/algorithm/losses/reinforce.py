@@ -1,4 +1,4 @@
-"""REINFORCE (Williams 1992), as in RLOO (Ahmadian et al. 2024, arXiv 2402.14740, eq. 3 and 7): no ratio, no clip.
+"""REINFORCE (Williams 1992), as in RLOO (Ahmadian et al. 2024, arXiv 2402.14740): no ratio, no clip.
 
     ℓ_t = -A_t · π/sg[π]        value -A_t, gradient -A_t·∇logprob_t
 

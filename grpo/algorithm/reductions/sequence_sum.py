@@ -1,4 +1,4 @@
-"""RLOO (Ahmadian et al. 2024, arXiv 2402.14740, eq. 7): mean over completions of each completion's token sum.
+"""RLOO (Ahmadian et al. 2024, arXiv 2402.14740): mean over completions of each completion's token sum.
 
 A completion is one action, its log-prob the sum over its tokens. Long completions weigh more, and the gradient's size
 grows with the length.
