@@ -24,7 +24,7 @@ class Learned:
     advantages: list[list[Advantage | None]]
     """Per group and completion; None: nothing was learnt from it."""
     tokens: int
-    """Completion tokens that had an advantage."""
+    """Completion tokens that were computed."""
     metrics: dict[str, float]
 
 
@@ -52,7 +52,7 @@ class Learner:
             self.reference.after_step(index + 1)
         return Learned(
             advantages=advantages,
-            tokens=sum(tree.tokens for tree in trees if tree.live),
+            tokens=sum(tree.tokens for tree in self.update.live(trees)),
             metrics={**metrics, **penalties.metrics, **staleness},
         )
 

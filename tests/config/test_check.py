@@ -202,6 +202,14 @@ def test_no_divisibility_puzzles() -> None:
     check(config)
 
 
+def test_advantages_of_single_completions_are_the_real_ones() -> None:
+    from grpo.algorithm import advantages
+    from grpo.config import check_slices
+
+    assert check_slices.SINGLE_COMPLETIONS == advantages.SINGLE_COMPLETIONS
+    assert set(advantages.SINGLE_COMPLETIONS) < set(advantages.ADVANTAGES)
+
+
 def test_registries_read_from_source_are_the_real_ones() -> None:
     from grpo.algorithm.kl import ESTIMATORS
     from grpo.algorithm.losses import LOSSES
