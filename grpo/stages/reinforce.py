@@ -73,7 +73,7 @@ class ReinforceTrainer:
         self.sampler.push_weights(self.context.step)
 
     def step(self, index: int) -> dict[str, float]:
-        """groups → rewards → advantages → update → sync."""
+        """groups and their rewards → advantages → update → sync."""
         clock = Clock()
         gathered = self.gather(index, self.context.step + 1, clock)
         with clock("update"):

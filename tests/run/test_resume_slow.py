@@ -110,9 +110,14 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.vllm
-def test_vllm_run_killed_and_resumed(tmp_path: Path) -> None:
-    """What holds with vLLM on CPU: per-request seeds and a fresh prefix cache make it bit-identical too."""
-    overrides = [*STEPS, "rollout=vllm", "model.scratch.hidden_size=64"]
+@pytest.mark.parametrize("oversample", [1.0, 1.5])
+def test_vllm_run_killed_and_resumed(oversample: float, tmp_path: Path) -> None:
+    """What holds with vLLM on CPU: per-request seeds and a fresh prefix cache make it bit-identical too.
+
+    So does stopping early: what is complete first is counted in engine steps.
+    """
+    selection = [f"algorithm.selection.oversample={oversample}", "algorithm.selection.refill=true"]
+    overrides = [*STEPS, "rollout=vllm", "model.scratch.hidden_size=64", *(selection if oversample > 1 else [])]
     finish(start(tmp_path / "unbroken", *overrides))
     process = start(tmp_path / "killed", *overrides)
     wait_for_step(tmp_path / "killed", 12)
