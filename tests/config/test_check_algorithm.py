@@ -119,7 +119,7 @@ def test_warnings(overrides: tuple[str, ...]) -> None:
 
 
 def test_the_dry_run_warns(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["dry_run=true", "experiment=tiny", KL]) == 0
+    assert main(["dry_run=true", "debug=tiny", KL]) == 0
     assert "Warnings\n  stages.rl.algorithm.kl_estimator=k3 with kl_in=loss" in capsys.readouterr().out
-    assert main(["dry_run=true", "experiment=tiny"]) == 0
+    assert main(["dry_run=true", "debug=tiny"]) == 0
     assert "Warnings" not in capsys.readouterr().out
