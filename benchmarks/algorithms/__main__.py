@@ -20,7 +20,7 @@ import torch
 from benchmarks.algorithms.plan import Plan, as_json, cell_file
 from benchmarks.algorithms.record import lines, record_of
 from benchmarks.algorithms.rows import ROWS
-from benchmarks.learning.finished import first_facts
+from benchmarks.learning.finished import standing_facts
 from benchmarks.learning.task import TaskSizes
 from benchmarks.memory import ROOT
 from benchmarks.record import RESULTS, write
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     plan, work = plan_of(options), options.work
     torch.set_num_threads(1)
-    head = first_facts(work, "algorithms", min(plan.seeds))
+    head = standing_facts(work, "algorithms", min(plan.seeds))
     shutil.rmtree(work / "algorithms" / "claims", ignore_errors=True)
     workers = start(plan, work, 60 * options.minutes)
     seen = -1
@@ -125,9 +125,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--lr", type=float, default=whole.lr)
     parser.add_argument("--workers", type=int, default=whole.workers, help="processes of one thread, a core each")
     parser.add_argument("--minutes", type=float, default=50.0, help="no cell is begun after so many")
-    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "learning", help="cold starts and finished cells")
+    parser.add_argument("--work", type=Path, default=None, help="cold starts and finished cells")
     parser.add_argument("--out", type=Path, default=None, metavar="FILE.json", help="default: results/algorithms.json")
     options = parser.parse_args(arguments)
+    options.work = options.work or ROOT / "runs" / ("learning_quick" if options.quick else "learning")
     if options.out is None:
         options.out = options.work / "algorithms.json" if options.quick else RESULTS / "algorithms.json"
     return options

@@ -25,6 +25,7 @@ def record_of(head: Mapping[str, Any], plan: Plan, work: Path) -> dict[str, Any]
         **head,
         "plan": as_json(plan) | {"tokens": plan.tokens},
         "before": before,
+        "commits": sorted({found["commit"] for found in cells.values() if found}),
         "rows": rows,
         "against": against(rows),
         "missing": missing,

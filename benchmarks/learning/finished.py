@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.record import facts, write
+from grpo.run.commit import git_commit
 
 
 def finished(file: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -22,7 +23,8 @@ def finished(file: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def keep(file: Path, request: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     """A result that a later start need not find again."""
-    write({"request": request, "status": "done", **found}, file)
+    commit = (git_commit() or "").removesuffix("-dirty")
+    write({"request": request, "status": "done", "commit": commit, **found}, file)
 
 
 def keep_failure(file: Path, request: Mapping[str, Any], reason: str) -> None:
@@ -30,11 +32,15 @@ def keep_failure(file: Path, request: Mapping[str, Any], reason: str) -> None:
     write({"request": request, "status": "failed", "reason": reason}, file)
 
 
-def first_facts(work: Path, benchmark: str, seed: int) -> dict[str, Any]:
-    """Machine, versions and commit as they were at the first start: later ones find the results in the way."""
-    file = work / "facts.json"
-    if not file.exists():
-        write(facts(benchmark, seed), file)
+def standing_facts(work: Path, benchmark: str, seed: int) -> dict[str, Any]:
+    """Machine, versions and commit of the last start on a clean tree.
+
+    A later start finds the first one's results in the tree, which then differs from the commit for them alone. Which
+    commits the results are of stands in their files and in the record's `commits`.
+    """
+    file, now = work / "facts.json", facts(benchmark, seed)
+    if not file.exists() or not str(now["commit"]).endswith("-dirty"):
+        write(now, file)
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return found
 

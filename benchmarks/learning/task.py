@@ -12,7 +12,10 @@ from typing import Any
 
 from grpo.config.check import check
 from grpo.config.load import load_config
+from grpo.data.cursor import ProblemCursor
+from grpo.data.load import load_split
 from grpo.run.pipeline import run_pipeline
+from grpo.types import Problem
 
 COLD, COLD_EVAL, RL, RL_EVAL = "cold_start", "cold_start_eval", "rl", "rl_eval"
 SMALL_MODEL = (
@@ -108,6 +111,12 @@ def our_run(root: Path, overrides: Sequence[str]) -> Path:
         log = (made.parent / "run.log").read_text(encoding="utf-8")
         raise RuntimeError(f"the run ended with code {code}: {log[-600:]}")
     return made.parent
+
+
+def problems_in_order(sizes: TaskSizes, seed: int, count: int) -> list[Problem]:
+    """The first `count` problems of our reinforcement stage, in the order in which it samples them."""
+    data = load_config(sizes.overrides(seed, threads=1)).stages[RL].data
+    return ProblemCursor(load_split(data, "train"), (seed, RL)).take(count)
 
 
 def summary_of(run: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.learning.finished import finished, first_facts, keep_failure
+from benchmarks.learning.finished import finished, keep_failure, standing_facts
 from benchmarks.learning.task import TaskSizes, cold_accuracy, cold_folder
 from benchmarks.memory import ROOT
 from benchmarks.race.judge import best_rate, seconds_a_step
@@ -117,14 +117,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     race = QUICK if options.quick else race_of(options)
     torch.set_num_threads(race.threads)
-    record = first_facts(options.work / "race", "race", race.seeds[0]) | {"runs": {}}
+    record = standing_facts(options.work / "race", "race", race.seeds[0]) | {"runs": {}}
     runner = Runner(race, options.work, time.monotonic() + 60 * options.minutes)
     try:
         measure(race, runner, record, options.out)
     except OutOfTimeError as error:
         print(error, file=sys.stderr)
     whole = record_of(record, race)
-    write(whole, options.out)
+    if whole["sides"]:
+        write(whole, options.out)
     if "trl" in whole["sides"] and "ours" in whole["sides"]:
         write_bytes(options.picture, drawing(whole).encode())
     print("\n".join(lines(whole)))
@@ -156,9 +157,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cold-steps", type=int, default=whole.sizes.cold_steps, help="supervised steps")
     parser.add_argument("--threads", type=int, default=whole.threads)
     parser.add_argument("--minutes", type=float, default=60.0, help="no run is begun after so many")
-    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "learning", help="cold starts and finished runs")
+    parser.add_argument("--work", type=Path, default=None, help="cold starts and finished runs")
     parser.add_argument("--out", type=Path, default=None, metavar="FILE.json", help="default: results/race.json")
     options = parser.parse_args(arguments)
+    options.work = options.work or ROOT / "runs" / ("learning_quick" if options.quick else "learning")
     official = options.out is None and not options.quick
     if options.out is None:
         options.out = options.work / "race.json" if options.quick else RESULTS / "race.json"

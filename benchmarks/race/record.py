@@ -24,6 +24,7 @@ def record_of(raw: Mapping[str, Any], plan: Race) -> dict[str, Any]:
     return {
         **kept,
         "plan": asdict(plan),
+        "commits": sorted({run["commit"] for runs in done.values() for run in runs.values()}),
         "window": WINDOW,
         "sides": {side: side_of(side, runs, plan, raw.get("chosen", {})) for side, runs in done.items()},
         "bars": bars,

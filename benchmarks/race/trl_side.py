@@ -17,12 +17,10 @@ from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from benchmarks.learning.task import RL, TaskSizes
+from benchmarks.learning.task import RL, TaskSizes, problems_in_order
 from benchmarks.race.course import Course, Weights
 from grpo.config.load import load_config
 from grpo.config.schema import ReinforceConfig
-from grpo.data.cursor import ProblemCursor
-from grpo.data.load import load_split
 from grpo.rewards.format import think_answer_format
 from grpo.rewards.integer import exact_integer
 from grpo.types import Problem
@@ -95,9 +93,7 @@ def build(request: dict[str, Any], place: Path) -> TimedTrainer:
     """The trainer, its data in the order in which our stage would take it."""
     sizes, folder = TaskSizes(**request["sizes"]), request["model"]
     stage = our_stage(request)
-    problems = ProblemCursor(load_split(stage.data, "train"), (request["seed"], RL)).take(
-        request["steps"] * sizes.prompts
-    )
+    problems = problems_in_order(sizes, request["seed"], request["steps"] * sizes.prompts)
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
     )

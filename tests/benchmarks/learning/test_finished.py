@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.learning import finished as module
-from benchmarks.learning.finished import finished, first_facts, keep, keep_failure, reason_of
+from benchmarks.learning.finished import finished, keep, keep_failure, reason_of, standing_facts
 
 
 def test_only_the_same_request_counts(tmp_path: Path) -> None:
@@ -27,9 +27,8 @@ def test_a_failure_is_no_result(tmp_path: Path) -> None:
     assert reason_of(tmp_path / "cell.json") == "ConfigError: no such loss"
 
 
-def test_the_first_start_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Later starts find the first's results in the tree, which then differs from the commit."""
-    commits = iter(["abc", "abc-dirty"])
+def test_a_tree_with_results_in_it_keeps_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results of the first start make the tree dirty for the second; a clean tree says where it is."""
+    commits = iter(["abc", "abc-dirty", "def"])
     monkeypatch.setattr(module, "facts", lambda name, seed: {"benchmark": name, "seed": seed, "commit": next(commits)})
-    assert first_facts(tmp_path, "race", 0)["commit"] == "abc"
-    assert first_facts(tmp_path, "race", 0)["commit"] == "abc"
+    assert [standing_facts(tmp_path, "race", 0)["commit"] for _ in range(3)] == ["abc", "abc", "def"]

@@ -40,6 +40,7 @@ def run(accuracy: list[float], seconds: float) -> dict[str, Any]:
         "held_out": [{"step": 0, "sampled": 0.2, "greedy": 0.3}, {"step": 3, "sampled": 0.6, "greedy": 0.7}],
         "phases": {"rollout": (len(accuracy) - 1) * seconds / 2},
         "peak_rss_bytes": 2**30,
+        "commit": "abc",
     }
 
 
