@@ -27,9 +27,9 @@ HEAD_TOLERANCES = {
 """One matrix product and a softmax; rounding the logits to bfloat16 alone gives a difference of about 0.004."""
 UPDATE_TOLERANCES = {
     "float32": Tolerance(loss=1e-5, norm=1e-4, difference=1e-3),
-    "bfloat16": Tolerance(loss=5e-3, norm=2e-2, difference=8e-2),
+    "bfloat16": Tolerance(loss=5e-3, norm=2e-2, difference=4e-2),
 }
-"""A whole model, whose layers each round their activations."""
+"""A whole model, whose layers each round their activations: 12 layers give a difference of 0.012, ours and TRL's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

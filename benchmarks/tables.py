@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.learning_tables import algorithms_table, race_table
 from benchmarks.own_tables import estimate_table, optimizer_table, quality_table
 from benchmarks.record import RESULTS
 
@@ -161,8 +162,7 @@ def _update_case(model: str, name: str, case: Mapping[str, Any]) -> Iterator[str
 
 def _at_our_fastest(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Our setting that needs least time, with the same optimizer, against TRL's fastest."""
-    ours, trl = (_compared(rows, side) for side in ("ours", "trl"))
-    quick, fastest = min(ours, key=_seconds), min(trl, key=_seconds)
+    quick, fastest = min(_compared(rows, "ours"), key=_seconds), _final(rows, "trl")
     time = _seconds(quick) / _seconds(fastest)
     yield (
         f"\nOurs at its fastest, {_setting(quick['setting'])}: {time:.2f} of the time and "
@@ -231,6 +231,8 @@ TABLES: dict[str, tuple[str, Table]] = {
     "optimizer": ("optimizer", with_source(optimizer_table)),
     "quality": ("optimizer_quality", with_source(quality_table)),
     "estimate": ("memory_estimate", with_source(estimate_table)),
+    "algorithms": ("algorithms", with_source(algorithms_table)),
+    "race": ("race", with_source(race_table)),
     "gpu": ("gpu", gpu_table),
 }
 """Name of a marker → the kind of record it shows, and how."""

@@ -164,4 +164,4 @@ class StepMetrics:
     stage: str
     stage_step: int
     values: Mapping[str, float]
-    """Metric name to value; names and units are defined in `grpo/track/names.py`."""
+    """Metric name to value; names and units are defined in `grpo/track/definitions/`."""

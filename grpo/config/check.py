@@ -73,7 +73,7 @@ def slices(config: RunConfig) -> Iterator[tuple[str, Any]]:
 
 
 def leaves(config: RunConfig) -> Iterator[tuple[str, str, Any]]:
-    """(path, key in the tables above, value) of every leaf in use; numbers of a list count one by one."""
+    """(path, key in the tables above, value) of every leaf in use; a list is one value."""
 
     def walk(path: str, key: str, value: Any) -> Iterator[tuple[str, str, Any]]:
         for item in fields(value):
@@ -94,7 +94,7 @@ def leaves(config: RunConfig) -> Iterator[tuple[str, str, Any]]:
 
 
 def leaf_problems(config: RunConfig) -> Iterator[str]:
-    """Numbers out of range or not finite, and words that are not among the choices."""
+    """Numbers out of range or not finite, and words that are not among the choices; those of a list one by one."""
     top: dict[str, Any] = {}
     for path, key, value in leaves(config):
         if path.startswith("stages.") and top.get(key) == value:
@@ -106,18 +106,22 @@ def leaf_problems(config: RunConfig) -> Iterator[str]:
         elif key in RANGES and value is not None and not all(map(RANGES[key][1], numbers)):
             yield f"{path}={value}: valid is {RANGES[key][0]}"
         names = valid(key)
-        if names is not None and value not in names:
-            close = nearest(str(value), names)
-            yield f"{path}={value}: valid are {', '.join(names)}" + (f"; did you mean {close}?" if close else "")
+        for word in value if isinstance(value, list) else [value]:
+            if names is not None and word not in names:
+                close = nearest(str(word), names)
+                yield f"{path}={word}: valid are {', '.join(names)}" + (f"; did you mean {close}?" if close else "")
 
 
 def run_problems(config: RunConfig) -> Iterator[str]:
-    """The run's name and folder, and where it would resume."""
+    """The run's name and folder, where it would resume, and alarms that are on and off."""
     if not config.name or "/" in config.name or config.name.startswith("."):
         yield f"name={config.name!r}: it names the run folder; valid is text without / that does not start with a dot"
     root = Path(config.run_root).expanduser()
     existing = next((folder for folder in (root, *root.absolute().parents) if folder.exists()), root)
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         yield f"run_root={config.run_root}: {existing} is not a folder one can write to"
+    for name in config.alarms.stop:
+        if name in config.alarms.off:
+            yield f"alarms.stop={name}: it is in alarms.off too, and a silent alarm stops nothing; valid is one of both"
     if config.resume not in ("never", "auto") and not Path(config.resume).expanduser().is_dir():
         yield f"resume={config.resume}: valid are never, auto, or an existing run folder"

@@ -147,10 +147,14 @@ def rollout_problems(path: str, rollout: RolloutConfig, model: ModelConfig) -> I
         )
 
 
+SINGLE_COMPLETIONS = ("batch_zscore",)
+"""As in `grpo.algorithm.advantages`; a test holds the two equal."""
+
+
 def group_problems(path: str, stage: ReinforceConfig) -> Iterator[str]:
     """Groups too small to compare within, and a rollout that cannot be split."""
     size = stage.rollout.completions_per_prompt
-    if stage.algorithm.advantage.startswith("group") and size == 1:
+    if stage.algorithm.advantage not in SINGLE_COMPLETIONS and size == 1:
         yield (
             f"{path}.rollout.completions_per_prompt=1: advantage {stage.algorithm.advantage} compares the completions "
             "of one prompt; valid is 2 or more"

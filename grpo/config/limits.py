@@ -33,6 +33,8 @@ REGISTRIES = {
     "algorithm.reduction": ("algorithm/reductions", "REDUCTIONS"),
     "algorithm.kl_estimator": ("algorithm/kl", "ESTIMATORS"),
     "reward.functions": ("rewards/registry.py", "REGISTERED"),
+    "alarms.stop": ("track/alarms", "ALARMS"),
+    "alarms.off": ("track/alarms", "ALARMS"),
 }
 """Dotted key to the place below `grpo/`, and the name, of the dict whose keys are its valid values."""
 
@@ -153,7 +155,7 @@ def registered(key: str) -> tuple[str, ...]:
 
 
 def valid(key: str) -> tuple[str, ...] | None:
-    """The valid values of a text knob, or None where any text goes."""
+    """The valid values of a text knob, or of each text of a list; None where any text goes."""
     if key == "reward.functions":
         return None
     return registered(key) if key in REGISTRIES else CHOICES.get(key)

@@ -265,6 +265,7 @@ class AlarmsConfig:
     """Warnings about runs that go wrong: a line, a metric `alarm/<name>` and a mark in the report."""
 
     stop: List[str] = field(default_factory=list)
-    """Names from `grpo/track/alarms/` that end the run, with a checkpoint, when they ring."""
+    """Names from `grpo/track/alarms/` that end the run when they ring, with a checkpoint and exit code 3; `resume=auto`
+    goes on, with these or other alarms."""
     off: List[str] = field(default_factory=list)
     """Names that stay silent."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from grpo.report.read import RunData, StageSpan
+from grpo.report.alarms import marks
+from grpo.report.read import RunData
 from grpo.report.series import Series, pick
 from grpo.report.svg import Chart, line_chart
 from grpo.report.text import by_unit, esc
@@ -33,6 +34,7 @@ LAST_PLOTS = (
     Plot("Clipped tokens", (("clipped", "clip_ratio/region_mean"),)),
     Plot("Gradient norm", (("norm", "grad_norm"),)),
     Plot("Trainer against sampler", (("largest difference", "sampling/sampling_logp_difference/max"),)),
+    Plot("Mismatch KL", (("mismatch", "mismatch_kl"),)),
     Plot("Learning rate", (("lr", "learning_rate"),)),
     Plot("Loss", (("loss", "loss"),)),
     Plot("Step time", (("seconds", "step_time"),)),
@@ -53,7 +55,9 @@ def plots(runs: Sequence[RunData]) -> list[Plot]:
 
 def run_curves(run: RunData) -> str:
     """All charts of one run."""
-    return "".join(figure_html(_chart(plot, _series_of(run, plot), run.stages())) for plot in plots([run]))
+    stages, alarms = tuple(run.stages()), marks(run)
+    charts = (_chart(plot, _series_of(run, plot)) for plot in plots([run]))
+    return "".join(figure_html(replace(chart, stages=stages, marks=alarms)) for chart in charts)
 
 
 def overlay_curves(runs: Sequence[RunData], labels: Sequence[str]) -> str:
@@ -69,7 +73,7 @@ def overlay_curves(runs: Sequence[RunData], labels: Sequence[str]) -> str:
         found = (pick(run, name, label, place) for place, (run, label) in enumerate(zip(runs, labels, strict=True)))
         series = tuple(one for one in found if one.values)
         if series:
-            figures.append(figure_html(_chart(plot, series, [])))
+            figures.append(figure_html(_chart(plot, series)))
     return "".join(figures)
 
 
@@ -91,9 +95,7 @@ def _series_of(run: RunData, plot: Plot) -> tuple[Series, ...]:
     return tuple(one for one in found if one.values)
 
 
-def _chart(plot: Plot, series: tuple[Series, ...], stages: Sequence[StageSpan]) -> Chart:
+def _chart(plot: Plot, series: tuple[Series, ...]) -> Chart:
     metric = describe(plot.metrics[0][1])
     caption = f"{metric.meaning} {metric.good}".strip() if metric else ""
-    return Chart(
-        title=plot.title, unit=metric.unit if metric else "", series=series, stages=tuple(stages), caption=caption
-    )
+    return Chart(title=plot.title, unit=metric.unit if metric else "", series=series, stages=(), caption=caption)

@@ -12,6 +12,7 @@ from grpo.report.text import count, esc, percent
 STATUS_WORDS = {
     "finished": "finished",
     "interrupted": "interrupted, can be resumed",
+    "stopped": "stopped by an alarm, can be resumed",
     "failed": "failed",
     "running": "running, or killed",
     "unknown": "no summary yet",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from grpo.report.alarms import alarm_list, legend, marks
 from grpo.report.cost import SCROLL, RunTotal, cost_table, run_total, sum_totals, time_split
 from grpo.report.curves import overlay_curves, run_curves
 from grpo.report.outcome import accuracies, badge, by_mode, header, headline, largest_difference
@@ -45,6 +46,7 @@ def write_page(path: Path, page: str) -> Path:
 
 def report_html(run: RunData) -> str:
     """The report of one run."""
+    alarms = marks(run)
     curves = run_curves(run) or '<p class="note">No metrics have been written yet.</p>'
     lead = (
         '<p class="hint">One point per step; the bold line is a moving average. Shaded bands are stages. '
@@ -52,7 +54,8 @@ def report_html(run: RunData) -> str:
     )
     sections = [
         ("result", "Result", headline(run) + largest_difference(run.summary)),
-        ("curves", "Curves", f'{lead}<div class="grid">{curves}</div>'),
+        ("alarms", "Alarms", alarm_list(alarms)),
+        ("curves", "Curves", f'{lead}{legend(alarms)}<div class="grid">{curves}</div>'),
         ("cost", "Time and cost", time_split(run) + cost_table(run)),
         ("rollouts", "Rollouts", samples(run)),
         ("config", "Config", _config(run)),

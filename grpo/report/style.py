@@ -30,7 +30,7 @@ min-width:0}
 .badge{display:inline-block;font-size:.78rem;font-weight:600;border-radius:99px;padding:3px 11px;vertical-align:middle;
 background:var(--band);color:var(--soft);letter-spacing:0}
 .badge.finished{background:var(--upbg);color:var(--up)}.badge.failed{background:var(--downbg);color:var(--down)}
-.badge.running,.badge.interrupted{background:var(--mark);color:var(--ink)}
+.badge.running,.badge.interrupted,.badge.stopped{background:var(--mark);color:var(--ink)}
 .note{background:var(--mark);border-radius:8px;padding:8px 12px;margin:12px 0;font-size:.92rem}
 .note.bad{background:var(--downbg)}
 .hint,.caption,figcaption{color:var(--soft);font-size:.88rem;line-height:1.45}.hint{max-width:75ch}
@@ -64,6 +64,10 @@ stroke-linejoin:round;stroke-linecap:round}.chart .raw{stroke-width:1;opacity:.3
 .chart text{fill:var(--soft);font-size:11px}.tick.y{text-anchor:end}.tick.x,.chart .stage{text-anchor:middle}
 .chart .band{fill:var(--band)}.chart .band.b0{fill:none}.chart .rule{stroke:var(--soft);stroke-width:1;
 stroke-dasharray:3 3}
+.chart .alarm line{stroke:var(--down);stroke-width:1.3;stroke-dasharray:5 3}
+.chart .alarm-label{fill:var(--down);font-weight:700;text-anchor:middle;paint-order:stroke;stroke:var(--card);
+stroke-width:4px}.alarm-key{display:inline-block;height:1em;margin-right:8px;border-left:2px dashed var(--down);
+vertical-align:-2px}.alarm-number{color:var(--down);font-weight:700}.alarms td:last-child{min-width:18em}
 .tip{position:absolute;pointer-events:none;background:var(--ink);color:var(--bg);border-radius:7px;padding:5px 9px;
 font-size:.8rem;line-height:1.4;white-space:nowrap;z-index:4;font-variant-numeric:tabular-nums}
 .legend{display:flex;flex-wrap:wrap;gap:3px 14px;font-size:.84rem;color:var(--soft);margin-bottom:6px}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from grpo.report.alarms import Mark
 from grpo.report.read import StageSpan
 from grpo.report.series import Series, bounds, smooth, thin, ticks
 from grpo.report.text import by_unit, esc
@@ -14,6 +15,8 @@ WIDTH, HEIGHT = 390, 225
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 24, 26
 _NARROW = 8
 """Stages of fewer pixels, evaluations mostly, do not alternate the shading."""
+_MARK_APART = 14
+"""Pixels between the numbers of two marks; nearer ones keep their line alone."""
 _LETTER = 6.2
 """Width of a stage label's letter, for leaving out labels that do not fit."""
 
@@ -27,6 +30,8 @@ class Chart:
     series: tuple[Series, ...]
     stages: tuple[StageSpan, ...]
     caption: str
+    marks: tuple[Mark, ...] = ()
+    """Alarms; those before or after the chart's steps are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ def line_chart(whole: Chart) -> str:
     """The SVG element; the chart must have at least one point. Stages before and after all points are left out."""
     chart = replace(whole, stages=stages_with_points(whole))
     frame = frame_of(chart)
-    parts = [_stage_bands(chart.stages, frame), _axes(chart, frame)]
+    parts = [_stage_bands(chart.stages, frame), _axes(chart, frame), _marks(chart.marks, frame)]
     for one in chart.series:
         parts.append(_curve(one, frame))
     label = f"{chart.title}: {_in_words(chart)}"
@@ -131,6 +136,22 @@ def _stage_bands(stages: Sequence[StageSpan], frame: Frame) -> str:
         )
         if len(span.name) * _LETTER < right - left:
             parts.append(f'<text class="stage" x="{(left + right) / 2:.1f}" y="{TOP - 7}">{esc(span.name)}</text>')
+    return "".join(parts)
+
+
+def _marks(marks: Sequence[Mark], frame: Frame) -> str:
+    parts: list[str] = []
+    free_from = float("-inf")
+    for mark in (mark for mark in marks if frame.first <= mark.step <= frame.last):
+        x = frame.x(mark.step)
+        number = ""
+        if x >= free_from:
+            free_from = x + _MARK_APART
+            number = f'<text class="alarm-label" x="{x:.1f}" y="{HEIGHT - BOTTOM - 4}">{mark.number}</text>'
+        parts.append(
+            f'<g class="alarm"><title>{esc(mark.name)} at step {mark.step}</title><line x1="{x:.1f}" x2="{x:.1f}" '
+            f'y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>{number}</g>'
+        )
     return "".join(parts)
 
 

@@ -18,8 +18,8 @@ from grpo.run.atomic import recover, write_json
 from grpo.run.lock import RunLock, require_unlocked
 
 RUN_FILE = "run.json"
-NOT_HASHED = frozenset({"resume", "logger", "dry_run", "run_root"})
-"""Top-level config keys that change neither what is computed nor what the run is called."""
+NOT_HASHED = frozenset({"resume", "logger", "dry_run", "run_root", "alarms"})
+"""Top-level config keys that change neither what is trained nor what the run is called."""
 
 
 @dataclass(frozen=True)

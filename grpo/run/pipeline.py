@@ -25,15 +25,19 @@ from grpo.run.interrupt import Interruption
 from grpo.run.memory import GAUGE
 from grpo.run.random import derive_seed
 from grpo.run.summary import Summary
-from grpo.stages.context import InterruptedRun, RunContext
+from grpo.stages.context import AlarmStop, InterruptedRun, RunContext
 from grpo.stages.engine_slot import EngineSlot
 from grpo.stages.registry import STAGES
 from grpo.stages.totals import StageTotals
+from grpo.track.alarms.watch import AlarmWatch
+from grpo.track.jsonl import read_metrics
 from grpo.track.tracker import open_tracker
 from grpo.update.mismatch import LogprobMismatchError
 from grpo.update.optimizer import NonFiniteError
 
 DONE_FILE = "done.json"
+EXIT_ALARM = 3
+"""Exit code of a run that an alarm stopped."""
 EXPECTED_ERRORS = (
     ValueError,
     EngineError,
@@ -89,7 +93,11 @@ def _run(config: RunConfig, values: dict[str, Any], opened: OpenRun) -> int:
             interruption=interruption,
             engine=EngineSlot(config, folder.log_file),
             step=progress.step,
+            alarms=AlarmWatch(config.alarms.off),
         )
+        if opened.resumed:  # the tracker has cut what is taken back
+            context.alarms.replay(read_metrics(folder.metrics_file))
+            context.summary.set_alarms(context.alarms.rings)
         return _finish(context, progress)
 
 
@@ -102,6 +110,8 @@ def _finish(context: RunContext, progress: Progress) -> int:
         status, code = "finished", 0
     except InterruptedRun:
         status, code = "interrupted", context.interruption.exit_code
+    except AlarmStop as ring:
+        status, error, code = "stopped", str(ring), EXIT_ALARM
     except EXPECTED_ERRORS as expected:
         error = f"{type(expected).__name__}: {expected}"
         context.tracker.message(f"error: {error}")

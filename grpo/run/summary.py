@@ -12,6 +12,7 @@ from grpo.config.estimate import memory_of
 from grpo.config.schema import RunConfig
 from grpo.run.atomic import write_json
 from grpo.run.commit import git_commit
+from grpo.track.alarms.watch import Ring
 
 PACKAGES = ("torch", "transformers", "hydra-core", "omegaconf", "tokenizers", "datasets", "safetensors", "numpy")
 
@@ -32,6 +33,7 @@ class Summary:
             "cost": {},
             "eval": [],
             "eval_gain": [],
+            "alarms": [],
             "sync_logprob_diff_max": None,
             "memory": {"estimated_bytes": _estimated_bytes(config)},
         }
@@ -60,6 +62,10 @@ class Summary:
         kept = [e for e in self.content["eval_gain"] if any(e[key] != entry[key] for key in same)]
         self.content["eval_gain"] = [*kept, dict(entry)]
 
+    def set_alarms(self, rings: Sequence[Ring]) -> None:
+        """Every ring of the run so far: name, stage, step and text."""
+        self.content["alarms"] = [ring.entry() for ring in rings]
+
     def stage_finished(self, name: str, entry: Mapping[str, Any]) -> None:
         """What a stage used; device-hours and cost are derived from its wall time."""
         hours = float(entry["wall_seconds"]) / 3600 * devices()
@@ -80,7 +86,7 @@ class Summary:
         self.content["memory"] |= {"base_bytes": base, "peak_bytes": peak, "peak_over_base_bytes": peak - base}
 
     def write(self, status: str, error: str | None = None) -> None:
-        """`running`, `finished`, `interrupted` or `failed`."""
+        """`running`, `finished`, `interrupted`, `stopped` (by an alarm) or `failed`; `error`: why it ended so."""
         self.content["status"] = status
         if error is not None:
             self.content["error"] = error

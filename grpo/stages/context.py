@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,17 +17,22 @@ from grpo.run.interrupt import Interruption
 from grpo.run.random import derive_seed
 from grpo.run.summary import Summary
 from grpo.stages.engine_slot import EngineSlot
+from grpo.track.alarms.watch import AlarmWatch, Ring
 from grpo.track.tracker import Tracker
-from grpo.types import Problem
+from grpo.types import Problem, StepMetrics
 
 
 class InterruptedRun(Exception):
     """The run was asked to end and has ended at a step border, with a checkpoint."""
 
 
+class AlarmStop(Exception):
+    """An alarm of `alarms.stop` rang, and the run has ended at a step border, with a checkpoint."""
+
+
 @dataclass(slots=True)
 class RunContext:
-    """Handed to every stage; `step` is the only thing stages change in it."""
+    """Handed to every stage, which counts its steps in it with `log`."""
 
     config: RunConfig
     folder: RunFolder
@@ -37,11 +42,35 @@ class RunContext:
     engine: EngineSlot
     step: int = 0
     """Steps of the whole run done so far."""
+    alarms: AlarmWatch = field(default_factory=AlarmWatch)
+    stopping: Ring | None = None
+    """The ring that asks the run to stop."""
+
+    def log(self, stage: str, stage_step: int, values: Mapping[str, float]) -> None:
+        """Count a step and write its metrics, with what the alarms say about it."""
+        self.step += 1
+        line = StepMetrics(step=self.step, stage=stage, stage_step=stage_step, values=values)
+        marks, rings = self.alarms.observe(line)
+        self.tracker.log(replace(line, values={**values, **marks}))
+        for ring in rings:
+            self.tracker.message(ring.line())
+            if ring.name in self.config.alarms.stop:
+                self.stopping = self.stopping or ring
+        if rings:
+            self.summary.set_alarms(self.alarms.rings)
+            self.summary.write("running")
+
+    @property
+    def stop_asked(self) -> bool:
+        """Whether a signal or an alarm asks the run to end at the next step border."""
+        return bool(self.interruption.requested) or self.stopping is not None
 
     def stop_if_asked(self) -> None:
-        """Raises InterruptedRun after a first Ctrl-C or SIGTERM."""
+        """Raises InterruptedRun after a first Ctrl-C or SIGTERM, and AlarmStop after a ring that stops."""
         if self.interruption.requested:
             raise InterruptedRun(self.interruption.requested)
+        if self.stopping is not None:
+            raise AlarmStop(self.stopping.line())
 
     def problems(self, stage: StageConfig, which: Literal["train", "held_out"]) -> list[Problem]:
         """The stage's training or held-out problems."""

@@ -17,7 +17,7 @@ from grpo.stages.reinforce import sampling_settings
 from grpo.stages.sampler import PolicySampler
 from grpo.stages.scoring import Scorer
 from grpo.stages.totals import Clock, StageTotals
-from grpo.types import SamplingSettings, StepMetrics
+from grpo.types import SamplingSettings
 from grpo.update.mismatch import mismatch_limit
 from grpo.update.packing import PackingLimits
 from grpo.update.policy import Policy
@@ -80,9 +80,8 @@ def run_evaluate(name: str, stage: EvaluateConfig, context: RunContext, checkpoi
     write_json(context.folder.stage(name) / PROBLEMS_FILE, {one.mode: list(one.correct) for one in found})
     _report(name, found, context)
     context.summary.add_evaluations([one.summary(name) for one in found])
-    context.step += 1
     values = _metrics(found) | clock.metrics() | {"memory/peak_rss_bytes": float(GAUGE.peak_of(name))}
-    context.tracker.log(StepMetrics(step=context.step, stage=name, stage_step=1, values=values))
+    context.log(name, 1, values)
     return StageTotals(wall_seconds=clock.elapsed, tokens_sampled=sum(one.tokens for one in found))
 
 

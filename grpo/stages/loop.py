@@ -11,7 +11,6 @@ from grpo.run.memory import BETWEEN, GAUGE
 from grpo.run.state import ModelState, OptimizerState, RandomState, Stateful, StateRegistry
 from grpo.stages.context import RunContext
 from grpo.stages.totals import StageTotals
-from grpo.types import StepMetrics
 from grpo.update.optimizer import Optimizer
 from grpo.update.policy import Policy
 
@@ -68,12 +67,11 @@ def train(trainer: StepTrainer, name: str, steps: int, context: RunContext, chec
         values["memory/peak_rss_bytes"] = GAUGE.peak_of(name)
         if saving:
             values["time/checkpoint"] = saving
-        context.step += 1
-        context.tracker.log(StepMetrics(step=context.step, stage=name, stage_step=index + 1, values=values))
+        context.log(name, index + 1, values)
         trainer.totals.wall_seconds += time.perf_counter() - started + saving
         saving = 0.0
         last = index + 1 == steps
-        asked = bool(context.interruption.requested) and not last
+        asked = context.stop_asked and not last
         if asked or (not last and (index + 1) % context.config.checkpoint.every == 0):
             saving = _save(trainer, name, index + 1, context)
         if asked:

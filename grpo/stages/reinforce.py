@@ -15,20 +15,17 @@ from grpo.run.random import derive_seed
 from grpo.run.state import StateRegistry
 from grpo.stages.context import RunContext
 from grpo.stages.gather import Gathered, Gatherer, GatherSettings
+from grpo.stages.learner import Learner
 from grpo.stages.loop import train, training_state
 from grpo.stages.sampler import PolicySampler
 from grpo.stages.scoring import Scorer, length_metrics
 from grpo.stages.totals import Clock, StageTotals
 from grpo.types import Problem, SamplingSettings
-from grpo.update.advantages import RewardKl, advantages_of
-from grpo.update.experience import Tree, experience_from
 from grpo.update.mismatch import mismatch_limit
 from grpo.update.optimizer import Optimizer
 from grpo.update.packing import PackingLimits
 from grpo.update.policy import Policy
-from grpo.update.reference import Resetting, reference_policy
-from grpo.update.reinforce import PolicyUpdate, UpdateSettings
-from grpo.update.staleness import StalenessBound, without_stale
+from grpo.update.reinforce import UpdateSettings
 
 
 def run_reinforce(name: str, stage: ReinforceConfig, context: RunContext, checkpoint: Path | None) -> StageTotals:
@@ -60,23 +57,14 @@ class ReinforceTrainer:
             seed=derive_seed(context.config.seed, name, "rounding"),
         )
         self.scorer = Scorer(stage.reward, self.encoder)
-        # Made before a checkpoint is loaded: the reference is what the stage starts from, until it is reset.
-        resets, in_reward = stage.algorithm.reference_reset_steps, stage.algorithm.kl_in == "reward"
-        self.reference = reference_policy(self.policy, resets) if stage.algorithm.kl_coef > 0 else None
-        settings = self._update_settings()
-        self.update = PolicyUpdate(self.policy, self.optimizer, settings, None if in_reward else self.reference)
-        self.reward_kl = RewardKl(self.reference if in_reward else None, settings)
+        self.learner = Learner(stage, self.policy, self.optimizer, self._update_settings())
         self.sampler = self._sampler(loaded)
         self.gather = Gatherer(self._gather_settings(), self.curriculum, self.sampler, self.scorer)
-        self.bound = StalenessBound(
-            most=stage.algorithm.max_staleness, optimizer_steps=stage.optimizer_steps_per_rollout
-        )
         self.totals = StageTotals()
 
     def parts(self) -> StateRegistry:
         registry = training_state(self.policy, self.optimizer, self.curriculum, self.totals)
-        if isinstance(self.reference, Resetting):
-            registry.register("reference", self.reference)
+        self.learner.register(registry)
         return registry
 
     def start(self) -> None:
@@ -88,35 +76,27 @@ class ReinforceTrainer:
         """groups and their rewards → advantages → update → sync."""
         clock = Clock()
         gathered = self.gather(index, self.context.step + 1, clock)
-        with clock("reward"):
-            batch = gathered.learnt
         with clock("update"):
             self.sampler.engine.sleep()
-            penalties = self.reward_kl(batch.groups, batch.scores)
-            advantages = advantages_of(batch.groups, batch.scores, self.stage.algorithm.advantage, penalties.tokens)
-            advantages, staleness = without_stale(batch.groups, advantages, self.context.step, self.bound)
-            trees = experience_from(batch.groups, advantages, mask_truncated=self.stage.algorithm.truncated == "mask")
-            learned = self.update(trees, index) | dict(penalties.metrics)
-            if isinstance(self.reference, Resetting):
-                self.reference.after_step(index + 1)
+            learned = self.learner(gathered.learnt, index, self.context.step)
         with clock("sync"):
             probe = self.sampler.push_weights(self.context.step + 1)
         if self.context.tracker.wants_groups(self.context.step + 1):
             here = (self.context.step + 1, self.name)
-            self.context.tracker.log_groups(self.scorer.record(here, gathered.sampled, gathered.for_all(advantages)))
+            self.context.tracker.log_groups(
+                self.scorer.record(here, gathered.sampled, gathered.for_all(learned.advantages))
+            )
         return (
             self.scorer.metrics(gathered.sampled)
             | length_metrics(gathered.sampled.groups)
             | gathered.metrics
-            | learned
-            | staleness
+            | learned.metrics
             | {"probe/max_logprob_diff": probe}
             | clock.metrics()
-            | self._throughput(clock, gathered, trees)
+            | self._throughput(clock, gathered, learned.tokens)
         )
 
-    def _throughput(self, clock: Clock, gathered: Gathered, trees: list[Tree]) -> dict[str, float]:
-        trained = sum(tree.tokens for tree in trees if tree.live)
+    def _throughput(self, clock: Clock, gathered: Gathered, trained: int) -> dict[str, float]:
         self.totals.tokens_sampled += gathered.tokens
         self.totals.tokens_prompted += gathered.sampled.prompt_tokens
         self.totals.tokens_trained += trained
@@ -157,7 +137,7 @@ class ReinforceTrainer:
     def _sampler(self, loaded: LoadedModel) -> PolicySampler:
         engine = self.context.engine.get(self.context.model_folder(self.stage.model_from), loaded.context)
         probe = mismatch_limit(self.context.config.model.dtype, self.stage.rollout.max_logprob_diff)
-        return PolicySampler(engine, self.policy, self.encoder, probe, self.update.settings.limits)
+        return PolicySampler(engine, self.policy, self.encoder, probe, self.learner.update.settings.limits)
 
 
 def head_settings(rollout: RolloutConfig) -> HeadSettings:

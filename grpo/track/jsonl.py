@@ -6,10 +6,11 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from grpo.track.names import LINE_KEYS
 from grpo.track.writer import Writer
 from grpo.types import StepMetrics
 
@@ -71,3 +72,12 @@ class MetricsFile(Writer):
 
     def close(self, status: str) -> None:
         self._file.close()
+
+
+def read_metrics(path: Path) -> Iterator[StepMetrics]:
+    """The lines of a `metrics.jsonl` that `cut_after` has left whole; what was no finite number is left out."""
+    with path.open("rb") as file:
+        for line in file:
+            row = json.loads(line)
+            values = {name: value for name, value in row.items() if name not in LINE_KEYS and value is not None}
+            yield StepMetrics(step=row["step"], stage=row["stage"], stage_step=row["stage_step"], values=values)

@@ -10,223 +10,19 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from grpo.track.alarms.page import alarm_table
+from grpo.track.definitions.policy import MISMATCH, POLICY
+from grpo.track.definitions.rollout import COMPLETIONS, REWARD
+from grpo.track.definitions.run import ALARM, EVAL, SPEED
+from grpo.track.definitions.selection import SELECTION
 from grpo.track.metric import Metric
-from grpo.track.selection_names import SELECTION
 
 PLACEHOLDER = "<name>"
-"""Stands for a reward function's name in `Metric.name`."""
+"""Stands in `Metric.name` for the name of a reward function, of what it logs, or of an alarm."""
 
 LINE_KEYS = ("step", "stage", "stage_step", "wall_time")
 """What every line of `metrics.jsonl` has beside its metrics."""
 
-
-REWARD = (
-    Metric(
-        "reward",
-        "",
-        "Mean weighted reward over the step's scored completions, those of groups thrown away included.",
-        "It should climb, fast at first and then slower; a flat line means no learning signal.",
-    ),
-    Metric(
-        "reward_std",
-        "",
-        "Mean over groups of the standard deviation of rewards within a group.",
-        "It must stay above zero: groups whose completions all score the same teach nothing.",
-    ),
-    Metric(
-        "frac_reward_zero_std",
-        "share",
-        "Groups in which every completion got the same reward; of all groups sampled, also those thrown away.",
-        "Below 0.8; near 1 the problems are all too easy or all too hard.",
-    ),
-    Metric(
-        "rewards/<name>/mean",
-        "",
-        "Mean raw value of one reward function, before its weight.",
-        "Each part should rise; format rising while correctness stands still hints at reward hacking.",
-    ),
-    Metric("rewards/<name>/std", "", "Standard deviation of one reward function's raw values over the step."),
-    Metric(
-        "reward_metrics/<name>_ms", "ms", "A time that a reward function gave to `log_metric`, its mean.", timed=True
-    ),
-    Metric("reward_metrics/<name>", "", "What a reward function gave to `log_metric` under this name, its mean."),
-    Metric(
-        "all_zero_ratio",
-        "share",
-        "Groups in which the first reward function gave no completion more than 0: too hard.",
-        "It should shrink as the policy learns.",
-    ),
-    Metric(
-        "all_one_ratio",
-        "share",
-        "Groups in which the first reward function gave every completion 1 or more: too easy.",
-        "It grows as the policy learns; near 1 the data is used up.",
-    ),
-    Metric(
-        "reward_errors",
-        "completions",
-        "Completions that could not be scored (exception or overrun).",
-        "Zero; errored completions get no gradient.",
-    ),
-)
-
-COMPLETIONS = (
-    Metric(
-        "completions/mean_length",
-        "tokens",
-        "Mean completion length.",
-        "Slow growth is normal for reasoning; a jump to the limit or a fall to a few tokens is collapse.",
-    ),
-    Metric("completions/min_length", "tokens", "Shortest completion."),
-    Metric("completions/max_length", "tokens", "Longest completion."),
-    Metric("completions/mean_terminated_length", "tokens", "Mean length of the completions that ended by themselves."),
-    Metric(
-        "completions/clipped_ratio",
-        "share",
-        "Completions cut off at the token limit.",
-        "Below 0.1; above it, answers are lost because they do not fit.",
-    ),
-)
-
-POLICY = (
-    Metric(
-        "loss",
-        "",
-        "Loss of the step: the policy loss in RL, mean negative log-likelihood in SFT.",
-        "In SFT it falls; in RL it hovers around zero and says little, so read the reward instead.",
-    ),
-    Metric(
-        "kl",
-        "nats",
-        "Mean estimate (`algorithm.kl_estimator`) of KL(policy || reference) per token; of the sampler with "
-        "`algorithm.kl_in=reward`.",
-        "Slow growth; a sudden rise means the policy runs away from its start.",
-    ),
-    Metric(
-        "entropy",
-        "nats",
-        "Mean entropy of the policy's next-token distribution over sampled tokens.",
-        "A gentle decline; near zero the policy stops exploring, a steep rise means it falls apart.",
-    ),
-    Metric("clip_ratio/low_mean", "share", "Tokens with negative advantage whose ratio fell below 1 - clip_low."),
-    Metric("clip_ratio/high_mean", "share", "Tokens with positive advantage whose ratio rose above 1 + clip_high."),
-    Metric(
-        "clip_ratio/region_mean",
-        "share",
-        "Tokens whose gradient was stopped by clipping, either side.",
-        "Zero with one optimizer step per rollout; a few per cent with several.",
-    ),
-    Metric("ratio/min", "", "Smallest ratio of a token's probability now to that at the start of the rollout step."),
-    Metric(
-        "ratio/mean",
-        "",
-        "Mean ratio of a token's probability now to that at the start of the rollout step.",
-        "Exactly 1 with one optimizer step per rollout; close to 1 with several.",
-    ),
-    Metric("ratio/max", "", "Largest ratio of a token's probability now to that at the start of the rollout step."),
-    Metric(
-        "staleness/max",
-        "steps",
-        "Most optimizer steps between the weights that sampled a completion and the last that would learn from it.",
-        "One less than the optimizer steps per rollout.",
-    ),
-    Metric(
-        "staleness/dropped",
-        "completions",
-        "Completions older than `algorithm.max_staleness` allows, left out of the update.",
-        "Zero.",
-    ),
-    Metric(
-        "grad_norm",
-        "",
-        "Global norm of the gradient before it is scaled down.",
-        "Steady; spikes that grow are the first sign of instability.",
-    ),
-    Metric("learning_rate", "", "Learning rate of the step.", "It follows the schedule you set."),
-)
-
-MISMATCH = (
-    Metric(
-        "sampling/sampling_logp_difference/mean",
-        "nats",
-        "Mean |trainer log-prob - sampler log-prob| of the sampled tokens.",
-    ),
-    Metric(
-        "sampling/sampling_logp_difference/max",
-        "nats",
-        "Largest |trainer log-prob - sampler log-prob| of the step's sampled tokens.",
-        "Tiny (about 1e-5 in float32); growth means trainer and sampler no longer run the same model.",
-    ),
-    Metric(
-        "mismatch_kl",
-        "nats",
-        "k3 estimate of KL(sampler || trainer) per token, over the sampled tokens at the start of the rollout step.",
-        "Close to 0; growth says that trainer and sampler drift apart and the correction has more to correct.",
-    ),
-    Metric(
-        "sampling/importance_sampling_ratio/min",
-        "",
-        "Smallest trainer-to-sampler probability ratio, of a token or as `algorithm.importance_level` says.",
-    ),
-    Metric(
-        "sampling/importance_sampling_ratio/mean",
-        "",
-        "Mean over tokens of the trainer-to-sampler probability ratio at that level.",
-        "Very close to 1.",
-    ),
-    Metric("sampling/importance_sampling_ratio/max", "", "Largest trainer-to-sampler probability ratio at that level."),
-    Metric(
-        "sampling/importance_sampling_ratio/cut",
-        "share",
-        "Tokens whose ratio at that level was capped or masked by the importance correction.",
-        "Zero in float32; where it grows, the correction throws data away.",
-    ),
-    Metric(
-        "probe/max_logprob_diff",
-        "nats",
-        "Largest trainer-to-sampler log-prob difference on fixed tokens after a weight sync.",
-        "As small as the dtype allows; above the limit the run stops.",
-    ),
-)
-
-EVAL = (
-    Metric(
-        "eval/sampled_accuracy",
-        "share",
-        "Held-out accuracy of completions sampled at temperature 1.",
-        "Higher after training than before, by more than the interval is wide.",
-    ),
-    Metric("eval/sampled_accuracy_low", "share", "Lower end of its 95 % interval."),
-    Metric("eval/sampled_accuracy_high", "share", "Upper end of its 95 % interval."),
-    Metric(
-        "eval/greedy_accuracy",
-        "share",
-        "Held-out accuracy of the greedy completion.",
-        "Higher after training than before, by more than the interval is wide.",
-    ),
-    Metric("eval/greedy_accuracy_low", "share", "Lower end of its 95 % interval."),
-    Metric("eval/greedy_accuracy_high", "share", "Upper end of its 95 % interval."),
-    Metric("eval/format", "share", "Held-out completions in the required format.", "Close to 1."),
-)
-
-SPEED = (
-    Metric("num_tokens", "tokens", "Tokens sampled since the start of the stage, each completion with its prompt."),
-    Metric("step_time", "s", "Wall time of the step.", "Steady.", timed=True),
-    Metric("time/rollout", "s", "Wall time of sampling.", timed=True),
-    Metric("time/reward", "s", "Wall time of scoring.", timed=True),
-    Metric("time/update", "s", "Wall time of the forward and backward passes and the optimizer.", timed=True),
-    Metric("time/sync", "s", "Wall time of handing the new weights to the sampler.", timed=True),
-    Metric("time/checkpoint", "s", "Wall time of writing a checkpoint.", timed=True),
-    Metric("tokens_per_second/sampled", "tokens/s", "Completion tokens per second of sampling.", timed=True),
-    Metric("tokens_per_second/trained", "tokens/s", "Scored tokens per second of update.", timed=True),
-    Metric(
-        "memory/peak_rss_bytes",
-        "bytes",
-        "Highest memory of the stage so far: resident in the process, on a GPU allocated there.",
-        "Flat after the first steps; steady growth is a leak.",
-        timed=True,
-    ),
-)
 
 SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("Reward", REWARD),
@@ -235,6 +31,7 @@ SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("Policy", POLICY),
     ("Trainer against sampler", MISMATCH),
     ("Evaluation", EVAL),
+    ("Alarms", ALARM),
     ("Speed and memory", SPEED),
 )
 """Dashboard sections, in reading order."""
@@ -271,7 +68,7 @@ def check_names(values: Iterable[str]) -> None:
     for name in unknown:
         near = difflib.get_close_matches(name, known, n=1)
         parts.append(f"{name!r}" + (f" (nearest: {near[0]!r})" if near else ""))
-    raise ValueError(f"metrics not defined in grpo/track/names.py: {', '.join(parts)}")
+    raise ValueError(f"metrics not defined in grpo/track/definitions/: {', '.join(parts)}")
 
 
 def markdown_table() -> str:
@@ -279,7 +76,7 @@ def markdown_table() -> str:
     lines = [
         "# Metrics",
         "",
-        "Generated by `python -m grpo.track.names > docs/metrics.md`; edit `grpo/track/names.py`.",
+        "Generated by `python -m grpo.track.names > docs/metrics.md`; edit `grpo/track/definitions/`.",
         "",
         "Each line of `metrics.jsonl` has `step` (from 1 over the whole run), `stage`, `stage_step`, "
         "`wall_time` (unix seconds) and the metrics that apply. NaN and infinity are written as `null`. "
@@ -290,6 +87,8 @@ def markdown_table() -> str:
         for metric in metrics:
             unit = (metric.unit or "-") + (", *machine*" if metric.timed else "")
             lines.append(f"| `{metric.name}` | {unit} | {_cell(metric.meaning)} | {_cell(metric.good)} |")
+        if metrics is ALARM:
+            lines += ["", *alarm_table()]
     return "\n".join(lines) + "\n"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from grpo.algorithm.advantages import ADVANTAGES, Advantage, StepRewards
+from grpo.algorithm.advantages import ADVANTAGES, SINGLE_COMPLETIONS, Advantage, StepRewards
 from grpo.algorithm.kl import ESTIMATORS
 from grpo.types import Group, Score
 from grpo.update.experience import Branch, Tree
@@ -45,7 +45,7 @@ class RewardKl:
         """Of the completions that get an advantage; asked before the step's first optimizer step."""
         if self._reference is None:
             return Penalties()
-        kept = comparable(scores)
+        kept = comparable(scores, self._settings.algorithm.advantage)
         trees = [_tree(group, indices) for group, indices in zip(groups, kept, strict=True) if indices]
         if not trees:
             return Penalties(tokens=[[] for _ in groups], metrics={"kl": math.nan})
@@ -63,17 +63,18 @@ class RewardKl:
         return Penalties(tokens=tokens, metrics={"kl": float(estimate.mean())})
 
 
-def comparable(scores: Sequence[Sequence[Score]]) -> list[list[int]]:
-    """Per group the indices of its scored completions; none where fewer than two were scored."""
+def comparable(scores: Sequence[Sequence[Score]], advantage: str) -> list[list[int]]:
+    """Per group the indices of its scored completions; none where fewer were scored than the advantage compares."""
+    least = 1 if advantage in SINGLE_COMPLETIONS else 2
     valid = [[i for i, score in enumerate(scored) if score.total is not None] for scored in scores]
-    return [indices if len(indices) >= 2 else [] for indices in valid]
+    return [indices if len(indices) >= least else [] for indices in valid]
 
 
 def advantages_of(
     groups: Sequence[Group], scores: Sequence[Sequence[Score]], name: str, penalties: TokenPenalties | None = None
 ) -> list[list[Advantage | None]]:
-    """An advantage per completion; None where the reward failed, and in groups with fewer than two valid rewards."""
-    kept = comparable(scores)
+    """An advantage per completion; None where the reward failed, and in groups with too few rewards to compare."""
+    kept = comparable(scores, name)
     rewards = StepRewards(
         totals=[[scored[i].total or 0.0 for i in indices] for scored, indices in zip(scores, kept, strict=True)],
         lengths=[[len(g.completions[i].token_ids) for i in indices] for g, indices in zip(groups, kept, strict=True)],

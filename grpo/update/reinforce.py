@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import torch
 
+from grpo.algorithm.losses import COMPARES_TOKENS
 from grpo.algorithm.reductions import StepTotals
 from grpo.config.slices import AlgorithmConfig
 from grpo.kernels.token_logprob import HeadSettings, Objective
@@ -73,7 +74,7 @@ class PolicyUpdate:
 
     def _prepare(self, parts: Sequence[Sequence[Tree]], step: int, meter: Meter) -> list[StepWork]:
         """What the optimizer steps need to know before the first of them changes the policy."""
-        live = [self._live(part) for part in parts]
+        live = [self.live(part) for part in parts]
         columns = [columns_of(trees, self.policy.model.device) for trees in live]
         if self.reference is not None:
             columns = with_reference(self.reference, live, columns, self.settings.limits, self._sampling)
@@ -89,11 +90,15 @@ class PolicyUpdate:
             for number, (part, trees, known) in enumerate(zip(parts, live, columns, strict=True))
         ]
 
-    def _live(self, part: Sequence[Tree]) -> list[Tree]:
-        """Groups without advantages have no gradient unless the KL term or the entropy bonus gives them one."""
+    def live(self, part: Sequence[Tree]) -> list[Tree]:
+        """What is computed: not the groups without advantages, unless a KL term or the entropy bonus gives them a
+        gradient, or the loss sets the others' tokens against them."""
         algorithm = self.settings.algorithm
-        all_learn = algorithm.entropy_coef > 0 or (algorithm.kl_coef > 0 and algorithm.kl_in == "loss")
-        return [tree for tree in part if tree.live or all_learn]
+        if algorithm.entropy_coef > 0 or (algorithm.kl_coef > 0 and algorithm.kl_in == "loss"):
+            return list(part)
+        live = [tree for tree in part if tree.live]
+        compared = algorithm.loss in COMPARES_TOKENS and algorithm.dead_groups == "count"
+        return list(part) if live and compared else live
 
     def _totals(self, part: Sequence[Tree], live: Sequence[Tree]) -> StepTotals:
         counted = live if self.settings.algorithm.dead_groups == "exclude" else part

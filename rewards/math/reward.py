@@ -36,8 +36,8 @@ def math_answer(
     `mode` is `lenient`, or `strict` to take an answer from a box or an answer tag only.
 
     Logs the shares `math/no_answer`, `math/unparsable`, `math/timed_out`, `math/errors` and `math/fast_path` (decided
-    without computing many digits), `math/p99_ms` (of one judgement) and `math/strict_accuracy` (right, and in a box
-    or an answer tag).
+    without computing many digits), `math/p99_ms` (of one judgement), `math/lenient_accuracy` and `math/strict_accuracy`
+    (right, and in a box or an answer tag).
 
     Raises:
         ValueError: a gold cannot be read, so nothing could be right; or `mode` is neither of the two.
@@ -47,9 +47,8 @@ def math_answer(
     results = verify_batch(answer, texts, mode=mode)
     _check_golds(answer, results)
     if log_metric is not None and results:
-        for name, value in shares(results).items():
+        for name, value in (shares(results) | _accuracies(answer, texts, results, mode)).items():
             log_metric(name, value)
-        log_metric("math/strict_accuracy", _strict_accuracy(answer, texts, results))
     return [math.nan if one.verdict is Verdict.ERROR else float(one.equal) for one in results]
 
 
@@ -74,8 +73,12 @@ def _check_golds(golds: Sequence[str], results: Sequence[Result]) -> None:
             raise ValueError(f"gold answer {gold[:80]!r} cannot be read as a mathematical answer ({result.reason})")
 
 
-def _strict_accuracy(golds: Sequence[str], texts: Sequence[str], lenient: Sequence[Result]) -> float:
-    """Strict mode reads fewer places for an answer, so only what lenient mode finds right can be right in it."""
-    right = [(gold, text) for gold, text, one in zip(golds, texts, lenient, strict=True) if one.equal]
-    strict = verify_batch([gold for gold, _ in right], [text for _, text in right], mode="strict")
-    return sum(one.equal for one in strict) / len(lenient)
+def _accuracies(golds: Sequence[str], texts: Sequence[str], results: Sequence[Result], mode: str) -> dict[str, float]:
+    """Strict mode reads fewer places for an answer: what it finds right, lenient mode does; only the rest is asked."""
+    other = "strict" if mode == "lenient" else "lenient"
+    asked = [pair for pair, one in zip(zip(golds, texts, strict=True), results, strict=True)
+             if one.equal == (mode == "lenient")]  # fmt: skip
+    found = sum(one.equal for one in verify_batch([g for g, _ in asked], [t for _, t in asked], mode=other))
+    right = sum(one.equal for one in results)
+    counts = {mode: right, other: found if other == "strict" else right + found}
+    return {f"math/{name}_accuracy": count / len(results) for name, count in counts.items()}

@@ -79,6 +79,8 @@ INVALID = {
     "stages.rl_eval.samples_per_problem": (0,),
     "checkpoint.every": (0,),
     "cost.price_per_device_hour": (-1.0,),
+    "alarms.stop": (["truncate"], ["truncation", "loud"]),
+    "alarms.off": (["all"],),
 }
 
 
@@ -105,6 +107,17 @@ def test_invalid_value_is_named(path: str, value: object) -> None:
     message = str(caught.value)
     assert path.rpartition(".")[2] in message or path == "pipeline"
     assert "valid" in message or "must" in message or "needs" in message
+
+
+def test_alarms_are_checked_one_by_one_and_against_each_other() -> None:
+    config = with_value("alarms.stop", ["truncation", "mismatsh"])
+    with pytest.raises(ConfigError, match=r"^alarms\.stop=mismatsh: valid are .*; did you mean mismatch\?$"):
+        check(config)
+    config.alarms.stop, config.alarms.off = ["truncation"], ["truncation", "mismatch"]
+    with pytest.raises(ConfigError, match=r"^alarms\.stop=truncation: it is in alarms\.off too"):
+        check(config)
+    config.alarms.off = ["mismatch"]
+    check(config)
 
 
 def test_all_problems_in_one_message() -> None:
@@ -189,11 +202,20 @@ def test_no_divisibility_puzzles() -> None:
     check(config)
 
 
+def test_advantages_of_single_completions_are_the_real_ones() -> None:
+    from grpo.algorithm import advantages
+    from grpo.config import check_slices
+
+    assert check_slices.SINGLE_COMPLETIONS == advantages.SINGLE_COMPLETIONS
+    assert set(advantages.SINGLE_COMPLETIONS) < set(advantages.ADVANTAGES)
+
+
 def test_registries_read_from_source_are_the_real_ones() -> None:
     from grpo.algorithm.kl import ESTIMATORS
     from grpo.algorithm.losses import LOSSES
     from grpo.algorithm.reductions import REDUCTIONS
     from grpo.rewards.registry import REGISTERED
+    from grpo.track.alarms import ALARMS
 
     real = {
         "algorithm.advantage": ADVANTAGES,
@@ -201,6 +223,8 @@ def test_registries_read_from_source_are_the_real_ones() -> None:
         "algorithm.reduction": REDUCTIONS,
         "algorithm.kl_estimator": ESTIMATORS,
         "reward.functions": REGISTERED,
+        "alarms.stop": ALARMS,
+        "alarms.off": ALARMS,
     }
     assert real.keys() == REGISTRIES.keys()
     for key, registry in real.items():

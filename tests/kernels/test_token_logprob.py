@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from grpo.kernels.native import NativeError
 from grpo.kernels.token_logprob import HeadSettings, chunks, head_loss, token_logprob
 from grpo.kernels.token_logprob.cpu_ops import CpuOps
+from grpo.kernels.token_logprob.kept import Filters, kept_floor
 from grpo.kernels.token_logprob.ops import RowOps
 from grpo.kernels.token_logprob.reference import token_logprob_reference
 from grpo.kernels.token_logprob.torch_ops import TorchOps
@@ -168,14 +169,20 @@ def test_frozen_weight_has_no_gradient(ops: RowOps) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize(("top_p", "top_k"), [(0.6, 0), (1.0, 3), (0.6, 7)])
-def test_cut_distributions_are_renormalised(ops: RowOps, top_p: float, top_k: int, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(
+    ("top_p", "top_k", "min_p"),
+    [(0.6, 0, 0.0), (1.0, 3, 0.0), (0.6, 7, 0.0), (1.0, 0, 0.1), (0.6, 0, 0.02), (0.8, 7, 0.05)],
+)
+def test_cut_distributions_are_renormalised(
+    ops: RowOps, top_p: float, top_k: int, min_p: float, dtype: torch.dtype
+) -> None:
     """Which entries are cut is worked out row by row, from the sampler's definition."""
     case = Case(9, 8, 50, dtype)
     logits = (case.hidden @ case.weight.T).detach().double() / 0.8
     cut = torch.ones_like(logits, dtype=torch.bool)
     for row, target in enumerate(case.targets.tolist()):
         order = sorted(range(50), key=lambda entry: -float(logits[row, entry]))[: top_k or 50]
+        order = [entry for entry in order if float(logits[row, entry] - logits[row].max()) >= math.log(min_p or 1e-99)]
         shares = torch.softmax(logits[row, order], 0).tolist()
         before = [0.0, *itertools.accumulate(shares)]
         kept = [entry for entry, mass in zip(order, before, strict=False) if mass < top_p]
@@ -183,9 +190,28 @@ def test_cut_distributions_are_renormalised(ops: RowOps, top_p: float, top_k: in
         cut[row] = logits[row] < least
     exact = case.eager(torch.float64, 0.8, cut)
     eager = largest(case.eager(dtype, 0.8, cut), exact)
-    ours = largest(case.one_pass(HeadSettings(temperature=0.8, top_p=top_p, top_k=top_k)), exact)
+    ours = largest(case.one_pass(HeadSettings(temperature=0.8, top_p=top_p, top_k=top_k, min_p=min_p)), exact)
     assert 0.2 < float(cut.float().mean()) < 0.98
     assert all(ours[name] <= 1.05 * eager[name] + 2e-5 for name in NAMES), (ours, eager)
+
+
+def test_golden_floors() -> None:
+    """p = (1/2, 1/4, 1/8, 1/8) in logits; the target is the likeliest entry, then one that is cut."""
+    logits = torch.tensor([[0.5, 0.25, 0.125, 0.125]]).log()
+
+    def kept(target: int = 0, top_p: float = 1.0, top_k: int = 0, min_p: float = 0.0, scale: float = 1.0) -> list[bool]:
+        floor = kept_floor(logits, torch.tensor([target]), Filters(scale, top_p, top_k, min_p))
+        return (logits >= floor.unsqueeze(-1))[0].tolist()
+
+    assert kept(min_p=0.4) == [True, True, False, False]
+    assert kept(min_p=0.4, scale=2.0) == [True, False, False, False]  # shares 1, 1/4, 1/16, 1/16 of the likeliest
+    assert kept(min_p=0.2) == [True] * 4 and kept(min_p=1.0) == [True, False, False, False]
+    assert kept(top_p=0.6) == [True, True, False, False]
+    assert kept(top_p=0.6, min_p=0.4) == [True, False, False, False]  # 2/3 is enough once the eighths are gone
+    assert kept(top_p=0.6, top_k=2) == [True, False, False, False]
+    assert kept(top_k=3) == [True] * 4  # ties at the border stay
+    assert kept(top_k=9) == [True] * 4
+    assert kept(target=2, min_p=0.9) == [True] * 4  # the sampler drew it, so it was kept
 
 
 def test_scoring_form_has_the_same_gradients(ops: RowOps) -> None:
@@ -284,7 +310,7 @@ def test_mixed_dtypes_are_refused() -> None:
         token_logprob(torch.zeros(1, 2, dtype=torch.bfloat16), torch.zeros(3, 2), torch.zeros(1, dtype=torch.int64))
 
 
-@pytest.mark.parametrize("wrong", [{"temperature": 0.0}, {"top_p": 0.0}, {"top_p": 1.1}, {"top_k": -1}])
+@pytest.mark.parametrize("wrong", [{"temperature": 0.0}, {"top_p": 0.0}, {"top_p": 1.1}, {"top_k": -1}, {"min_p": 1.5}])
 def test_impossible_sampling_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be"):
         HeadSettings(**wrong)  # type: ignore[arg-type]

@@ -105,3 +105,30 @@ def test_a_megabyte_of_anything_is_wrong_and_fast(hostile: str) -> None:
     started = time.perf_counter()
     assert exact_integer([hostile], answer=["7"]) == [0.0]
     assert time.perf_counter() - started < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "lenient"),
+    [
+        ("<think>3+4=7</think><answer>7", 1.0),  # the template is broken
+        ("so it is 7.", 1.0),
+        ("3+4", 0.0),
+        ("3-7", 1.0),  # the sign is an operator
+        ("it is -7", 0.0),
+        ("7 or 8", 0.0),
+        ("7, 0,007,", 0.0),  # no well-formed thousands
+        ("", 0.0),
+        ("<think>1</think><answer>7</answer> in 1 step", 1.0),  # strictly right, so right
+    ],
+)
+def test_lenient_accuracy_is_logged_beside_the_strict_one(text: str, lenient: float) -> None:
+    metrics: dict[str, float] = {}
+    strict = exact_integer([text, "<answer>7</answer>"], answer=["7", "7"], log_metric=metrics.__setitem__)
+    assert metrics == {
+        "integer/strict_accuracy": (strict[0] + 1) / 2,
+        "integer/lenient_accuracy": (lenient + 1) / 2,
+    }
+
+
+def test_nothing_is_logged_about_nothing() -> None:
+    assert exact_integer([], answer=[], log_metric=lambda *_: pytest.fail("no items, no shares")) == []

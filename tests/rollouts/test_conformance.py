@@ -43,10 +43,13 @@ def reference_logits(model: torch.nn.Module, token_ids: tuple[int, ...]) -> np.n
 
 
 def reference_logprobs(logits: np.ndarray, settings: SamplingSettings) -> np.ndarray:
-    """(V,) by the definition: scale, keep the k likeliest, keep the smallest set of mass top_p, renormalise."""
+    """(V,) by the definition: scale, keep what is at least min_p times the likeliest, keep the k likeliest, keep the
+    smallest set of mass top_p, renormalise."""
     scaled = logits / (settings.temperature or 1.0)
     probabilities = np.exp(scaled - scaled.max())
     order = np.argsort(-probabilities)
+    if settings.temperature:
+        probabilities[probabilities < settings.min_p] = 0  # the likeliest is 1 here
     if settings.top_k and settings.temperature:
         probabilities[order[settings.top_k :]] = 0
     probabilities /= probabilities.sum()
@@ -104,17 +107,27 @@ def test_shapes_order_and_finish_reasons(subject: Subject) -> None:
 
 
 @pytest.mark.parametrize(
-    ("temperature", "top_p", "top_k"),
-    [(1.0, 1.0, 0), (0.7, 1.0, 0), (1.0, 0.8, 0), (1.0, 1.0, 5), (0.7, 0.9, 12), (1.5, 1.0, 1)],
+    ("temperature", "top_p", "top_k", "min_p"),
+    [
+        (1.0, 1.0, 0, 0.0),
+        (0.7, 1.0, 0, 0.0),
+        (1.0, 0.8, 0, 0.0),
+        (1.0, 1.0, 5, 0.0),
+        (0.7, 0.9, 12, 0.0),
+        (1.5, 1.0, 1, 0.0),
+        (1.3, 1.0, 0, 0.2),
+        (0.7, 0.8, 5, 0.1),  # every order of the filters gives another distribution
+        (1.5, 0.9, 0, 0.15),
+    ],
 )
 def test_logprobs_are_those_of_the_sampled_distribution(
-    subject: Subject, temperature: float, top_p: float, top_k: int
+    subject: Subject, temperature: float, top_p: float, top_k: int, min_p: float
 ) -> None:
     settings = SamplingSettings(
-        completions_per_prompt=4, max_tokens=12, temperature=temperature, top_p=top_p, top_k=top_k
+        completions_per_prompt=4, max_tokens=12, temperature=temperature, top_p=top_p, top_k=top_k, min_p=min_p
     )
-    if subject.scripted and (top_p < 1 or top_k > 0):
-        with pytest.raises(ValueError, match="top_p=1 and top_k=0"):
+    if subject.scripted and (top_p < 1 or top_k > 0 or min_p > 0):
+        with pytest.raises(ValueError, match="top_p=1, top_k=0 and min_p=0"):
             subject.engine.sample(prompts(1), settings)
         return
     groups = subject.engine.sample(prompts(6), settings)
@@ -313,6 +326,8 @@ def test_bad_requests_are_refused(subject: Subject) -> None:
         subject.engine.sample([prompt, long], FULL)
     with pytest.raises(ValueError, match="temperature=-1"):
         subject.engine.sample([prompt], SamplingSettings(completions_per_prompt=1, max_tokens=1, temperature=-1.0))
+    with pytest.raises(ValueError, match=r"min_p=1\.5: must be from 0"):
+        subject.engine.sample([prompt], SamplingSettings(completions_per_prompt=1, max_tokens=1, min_p=1.5))
     with pytest.raises(ValueError, match="sequence 0 has 321 tokens"):
         subject.engine.score([(2,) * (CONTEXT + 1)])
     assert subject.engine.sample([], FULL) == []

@@ -32,7 +32,15 @@ def settings(**changes: float) -> SamplingSettings:
         ({"top_p": 0.7}, [0, 2 / 3, 0, 1 / 3]),
         ({"top_p": 0.01}, [0, 1, 0, 0]),
         ({"top_k": 2, "top_p": 0.6}, [0, 1, 0, 0]),
-        ({"temperature": 0.0, "top_p": 0.1, "top_k": 1}, [0.125, 0.5, 0.125, 0.25]),
+        ({"min_p": 0.4}, [0, 2 / 3, 0, 1 / 3]),
+        ({"min_p": 0.6}, [0, 1, 0, 0]),
+        ({"min_p": 1.0}, [0, 1, 0, 0]),
+        ({"min_p": 0.2}, [0.125, 0.5, 0.125, 0.25]),
+        ({"min_p": 0.4, "temperature": 0.5}, [0, 1, 0, 0]),  # of 16/22, 4/22 is a quarter
+        ({"min_p": 0.4, "top_p": 0.6}, [0, 1, 0, 0]),  # after min-p the likeliest has 2/3 by itself
+        ({"min_p": 0.4, "top_p": 0.7}, [0, 2 / 3, 0, 1 / 3]),
+        ({"min_p": 0.6, "top_k": 3}, [0, 1, 0, 0]),
+        ({"temperature": 0.0, "top_p": 0.1, "top_k": 1, "min_p": 0.9}, [0.125, 0.5, 0.125, 0.25]),
     ],
 )
 def test_distribution_by_hand(changes: dict[str, float], wanted: list[float]) -> None:
@@ -40,10 +48,14 @@ def test_distribution_by_hand(changes: dict[str, float], wanted: list[float]) ->
     assert found == pytest.approx(wanted, abs=1e-6)
 
 
-@given(st.lists(st.floats(-8, 8), min_size=2, max_size=20), st.floats(0.05, 1.0), st.integers(0, 25))
-def test_distributions_sum_to_one_and_keep_the_likeliest(logits: list[float], top_p: float, top_k: int) -> None:
+@given(
+    st.lists(st.floats(-8, 8), min_size=2, max_size=20), st.floats(0.05, 1.0), st.integers(0, 25), st.floats(0.0, 1.0)
+)
+def test_distributions_sum_to_one_and_keep_the_likeliest(
+    logits: list[float], top_p: float, top_k: int, min_p: float
+) -> None:
     row = torch.tensor([logits])
-    found = processed_logprobs(row, settings(top_p=top_p, top_k=top_k))
+    found = processed_logprobs(row, settings(top_p=top_p, top_k=top_k, min_p=min_p))
     assert found.exp().sum().item() == pytest.approx(1, abs=1e-5)
     assert torch.isfinite(found[row == row.max()]).any()
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
+from grpo.algorithm.losses import LOSSES
 from grpo.algorithm.reductions import REDUCTIONS
 from grpo.config.slices import AlgorithmConfig, OptimizerConfig
 from grpo.kernels.token_logprob import HeadSettings
@@ -156,6 +157,19 @@ def test_any_split_and_order_gives_the_same_gradient(reduction: str, limits: Pac
 @pytest.mark.parametrize("reduction", sorted(REDUCTIONS))
 def test_dropping_dead_groups_changes_nothing(reduction: str, monkeypatch: pytest.MonkeyPatch) -> None:
     algorithm = AlgorithmConfig(reduction=reduction)
+    dropped, kept = tiny_model(), tiny_model()
+    trees = trees_of(sampled(dropped))
+    first = updater(dropped, replace(SETTINGS, algorithm=algorithm))(trees)
+    monkeypatch.setattr(Tree, "live", property(lambda _: True))
+    second = updater(kept, replace(SETTINGS, algorithm=algorithm))(trees)
+    assert first["grad_norm"] == pytest.approx(second["grad_norm"], rel=1e-5)
+    assert (weights(dropped) - weights(kept)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_dropping_dead_groups_changes_no_loss(loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Losses that compare tokens over the step see the dead groups' whether or not they have a gradient."""
+    algorithm = AlgorithmConfig(loss=loss, covariance_share=0.2, covariance_low=0.0, covariance_high=50.0)
     dropped, kept = tiny_model(), tiny_model()
     trees = trees_of(sampled(dropped))
     first = updater(dropped, replace(SETTINGS, algorithm=algorithm))(trees)

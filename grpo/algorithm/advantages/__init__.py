@@ -29,4 +29,7 @@ ADVANTAGES: dict[str, AdvantageFunction] = {
     "maxrl": maxrl,
 }
 
-__all__ = ["ADVANTAGES", "Advantage", "AdvantageFunction", "StepRewards"]
+SINGLE_COMPLETIONS = ("batch_zscore",)
+"""Those that compare over the step alone, and so learn from a prompt with one completion, too."""
+
+__all__ = ["ADVANTAGES", "SINGLE_COMPLETIONS", "Advantage", "AdvantageFunction", "StepRewards"]

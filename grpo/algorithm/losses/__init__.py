@@ -42,7 +42,11 @@ OVER_STEP: dict[str, StepFunction] = {
 }
 """Loss to what it asks of the whole step, (S,) or (S, K) float32. Losses without a place here cost no extra pass."""
 
+COMPARES_TOKENS = ("clip_cov", "kl_cov")
+"""Losses that set a token against the mean of the step's: tokens without an advantage are part of that mean."""
+
 __all__ = [
+    "COMPARES_TOKENS",
     "LOSSES",
     "OVER_STEP",
     "LossFunction",

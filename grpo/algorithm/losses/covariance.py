@@ -1,7 +1,8 @@
 """What Clip-Cov and KL-Cov share: the covariance of each token, and a choice among the tokens of a step.
 
-The step's tokens are those it computes: groups without advantages that are dropped before the forward pass are not in
-the means. Sums are taken over sorted values, so that not one bit depends on the order of the tokens.
+The step's tokens are those its normalisers count: groups without advantages are in the means, and so are computed,
+unless `dead_groups=exclude` leaves them out of both. Sums are taken over sorted values, so that not one bit depends on
+the order of the tokens.
 """
 
 from __future__ import annotations

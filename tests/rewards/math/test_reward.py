@@ -75,8 +75,16 @@ def test_what_is_logged(judgements: list[tuple[str, int]]) -> None:
         "math/fast_path": 0.5,
         "math/p99_ms": 1000.0,
         "math/strict_accuracy": 0.25,
+        "math/lenient_accuracy": 0.375,
     }
     assert judgements == [("lenient", 8), ("strict", 3)]
+
+
+def test_both_accuracies_are_logged_in_strict_mode(judgements: list[tuple[str, int]]) -> None:
+    metrics: dict[str, float] = {}
+    math_answer(["right", "loose", "wrong", "none"], answer=["1"] * 4, log_metric=metrics.__setitem__, mode="strict")
+    assert metrics["math/strict_accuracy"] == 0.25 and metrics["math/lenient_accuracy"] == 0.5
+    assert judgements == [("strict", 4), ("lenient", 3)]
 
 
 def test_nothing_is_logged_about_nothing() -> None:
