@@ -60,14 +60,14 @@ class Cause:
 
 CAUSES = {
     "completions do not fit": Cause(alarms=("truncation",), overrides=("stages.rl.steps=8", "rollout.max_tokens=8")),
-    "the task is out of reach": Cause(
+    "the task is out of a random model's reach": Cause(
         alarms=("all_zero", "no_signal"),
         overrides=(
             "stages.rl.steps=12",
-            "data.arithmetic.operators='*'",
             "reward.functions=[exact_integer]",
             "reward.weights=[1.0]",
         ),
+        cold_start=False,
     ),
     "a reward pays for shouting": Cause(
         alarms=("reward_hacking", "held_out_drop"),
@@ -197,10 +197,10 @@ def test_it_rings_in_a_run_that_goes_wrong(name: str, why: str, run: Runner, col
 
 def test_a_healthy_run_rings_none(run: Runner, cold_model: Path) -> None:
     start = started_from(cold_model, "[cold_start_eval,rl,rl_eval]")
-    ran = run("healthy", [*start, "stages.rl.steps=60", "optimizer.lr=1e-3"])
+    ran = run("healthy", [*start, "stages.rl.steps=60", "stages.rl.prompts_per_step=16", "optimizer.lr=5e-4"])
     found = summary(ran.folder)
-    rewards = [row["reward"] for row in metrics(ran.folder) if "reward" in row]
-    assert sum(rewards[-15:]) > 1.3 * sum(rewards[:15]), "it did learn"
+    right = [row["rewards/exact_integer/mean"] for row in metrics(ran.folder) if "reward" in row]
+    assert sum(right[-20:]) > 1.2 * sum(right[:20]), "it did learn"
     assert found["alarms"] == [] and "ALARM" not in ran.console
     assert not any(key.startswith("alarm/") for row in metrics(ran.folder) for key in row)
     assert "No alarm rang." in (ran.folder / "report.html").read_text()
