@@ -72,4 +72,6 @@ def with_statistics(
             noise=noise().to(now.device),
         )
     )
+    if tokens.logprob.numel() == 0:
+        return columns
     return replace(columns, over_step=ask(tokens, loss_settings(algorithm))[mine])

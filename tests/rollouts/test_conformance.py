@@ -116,7 +116,7 @@ def test_shapes_order_and_finish_reasons(subject: Subject) -> None:
         (0.7, 0.9, 12, 0.0),
         (1.5, 1.0, 1, 0.0),
         (1.3, 1.0, 0, 0.2),
-        (0.7, 0.8, 5, 0.1),  # every order of the filters gives another distribution
+        (0.7, 0.8, 5, 0.1),  # any other order differs, but for min-p and top-k, which may change places
         (1.5, 0.9, 0, 0.15),
     ],
 )

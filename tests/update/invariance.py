@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from grpo.algorithm.losses import LOSSES
+from grpo.algorithm.losses import LOSSES, LossInputs, LossSettings, LossTerms, StepTokens
 from grpo.algorithm.reductions import REDUCTIONS, StepTotals
 from grpo.config.slices import AlgorithmConfig, OptimizerConfig
 from grpo.kernels.token_logprob import HeadSettings
@@ -69,6 +69,25 @@ class Case:
 
 
 CASES = [Case(*values) for values in itertools.product(LOSSES, REDUCTIONS, (False, True))]
+PICKED = Case("picked", "token_mean", False)
+"""A loss of these tests: of some tokens, by their rank among the step's."""
+
+
+def over_rank(tokens: StepTokens, settings: LossSettings) -> torch.Tensor:
+    """1 for the tenth of the step's tokens with the most noise, times their completion's mean advantage."""
+    picked = tokens.noise.argsort(descending=True)[: tokens.noise.numel() // 10]
+    count = int(tokens.completion.max()) + 1
+    sums = torch.zeros(count, dtype=torch.float64).index_add(0, tokens.completion, tokens.advantage.double())
+    mean = sums / torch.bincount(tokens.completion, minlength=count)
+    chosen = torch.zeros_like(tokens.logprob)
+    chosen[picked] = mean[tokens.completion][picked].float()
+    return chosen
+
+
+def picked_logprob(inputs: LossInputs, settings: LossSettings) -> LossTerms:
+    assert inputs.over_step is not None
+    none = torch.zeros_like(inputs.advantage, dtype=torch.bool)
+    return LossTerms(loss=-inputs.over_step * inputs.logprob, clipped_low=none, clipped_high=none)
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
-from tests.update.invariance import CASES, Learner
 
-from grpo.algorithm.losses import StepTokens
+from grpo.algorithm.losses import LOSSES, OVER_STEP, StepTokens
 from grpo.update.statistics import joined
+from tests.update.invariance import CASES, PICKED, Learner, over_rank, picked_logprob
 
 SHARES = {1: [[0, 1, 2, 3, 4, 5, 6]], 2: [[5, 1, 0, 6, 3], [2, 4]], 4: [[4], [], [6, 0, 2, 3], [1, 5]]}
 """Groups of each process, by how many there are: unequal, out of order, and none at all for one of them."""
@@ -48,11 +48,12 @@ def main(folder: Path) -> int:
 def run(folder: Path, count: int, rank: int) -> None:
     """One process."""
     torch.set_num_threads(1)
+    LOSSES[PICKED.loss], OVER_STEP[PICKED.loss] = picked_logprob, over_rank
     meeting = f"file://{folder}/meeting_{count}"
     dist.init_process_group("gloo", meeting, timedelta(seconds=DEADLINE_SECONDS), world_size=count, rank=rank)
     learner, results = Learner(), {}
     trees = [learner.step.trees[number] for number in SHARES[count][rank]]
-    for case in CASES:
+    for case in [*CASES, PICKED]:
         loss, gradient = learner.gradient(case, trees, micro_batch=20, join=exchange)
         total = torch.tensor(loss, dtype=torch.float64)
         dist.all_reduce(total)

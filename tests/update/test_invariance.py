@@ -15,11 +15,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from tests.update.invariance import CASES, Case, Learner, relative, totals_of
 
-from grpo.algorithm.losses import LOSSES, OVER_STEP, LossInputs, LossSettings, LossTerms, StepTokens
+from grpo.algorithm.losses import LOSSES, OVER_STEP
+from grpo.algorithm.reductions import StepTotals, TokenCounts
+from grpo.config.slices import AlgorithmConfig
 from grpo.update.experience import Branch, Tree
 from grpo.update.noise import token_noise
+from grpo.update.objective import StepObjective, TokenFacts
+from grpo.update.statistics import alone, joined
+from tests.update.invariance import CASES, PICKED, Case, Learner, over_rank, picked_logprob, relative, totals_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TOLERANCE = 1e-6
@@ -61,16 +65,32 @@ def test_a_normaliser_of_the_micro_batch_would_be_seen(learner: Learner) -> None
     assert relative(whole[0][1] + whole[1][1], wanted[1]) < TOLERANCE
 
 
-def test_on_policy_losses_that_cancel_are_equal(learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without old log-probs the ratio is 1 and the loss a sum of advantages that nearly cancel."""
-    plain = type(learner.step).columns
-    monkeypatch.setattr(
-        type(learner.step), "columns", lambda self, *rest: replace(plain(self, *rest), old_logprob=None)
+def test_losses_that_cancel_keep_their_digits() -> None:
+    """The first step of a rollout: minus the mean of 2^14 advantages, 1/10,000 of a typical one."""
+    generator = torch.Generator().manual_seed(0)
+    advantage = torch.randn(16_384, generator=generator)
+    advantage = advantage - advantage.mean() + 1e-4
+    logprob = -torch.rand(16_384, generator=generator)
+    length = torch.full((16_384,), 8)
+    facts = TokenFacts(
+        counts=TokenCounts(completion=length, prompt=length),
+        advantage=advantage,
+        sampler=logprob,
+        old=None,
+        reference=None,
     )
-    case, trees = Case("clipped_ratio", "sequence_mean", False), learner.step.trees
-    # the sampler is 0.6 nats off: what is compared is a truncated correction, too
-    wanted = learner.gradient(case, trees, WHOLE)
-    assert_equal(learner.gradient(case, trees[::-1], 12), wanted)
+    totals = StepTotals(prompts=1, completions=2_048, tokens=16_384, max_tokens=8)
+    objective = StepObjective(AlgorithmConfig(reduction="token_mean"), totals)
+    halves = [slice(0, 7_001), slice(7_001, 16_384)]
+    parts = [objective(logprob[rows], -logprob[rows], facts.part(rows)) for rows in halves]
+    assert float(sum(parts)) == pytest.approx(-float(advantage.double().mean()), rel=TOLERANCE)
+
+
+@pytest.fixture
+def picked(monkeypatch: pytest.MonkeyPatch) -> Case:
+    monkeypatch.setitem(LOSSES, PICKED.loss, picked_logprob)
+    monkeypatch.setitem(OVER_STEP, PICKED.loss, over_rank)
+    return PICKED
 
 
 @pytest.fixture(scope="module")
@@ -93,39 +113,32 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, torch
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_any_number_of_processes_is_the_same_step(
-    learner: Learner, ranks: dict[int, dict[str, torch.Tensor]], count: int
+    learner: Learner, ranks: dict[int, dict[str, torch.Tensor]], picked: Case, count: int
 ) -> None:
-    for case in CASES:
+    for case in [*CASES, picked]:
         wanted = learner.gradient(case, learner.step.trees, WHOLE)
         assert_equal((float(ranks[count][f"{case.name}/loss"]), ranks[count][case.name]), wanted)
 
 
-def over_rank(tokens: StepTokens, settings: LossSettings) -> torch.Tensor:
-    """1 for the tenth of the step's tokens with the most noise, times their completion's mean advantage."""
-    picked = tokens.noise.argsort(descending=True)[: tokens.noise.numel() // 10]
-    count = int(tokens.completion.max()) + 1
-    sums = torch.zeros(count, dtype=torch.float64).index_add(0, tokens.completion, tokens.advantage.double())
-    mean = sums / torch.bincount(tokens.completion, minlength=count)
-    chosen = torch.zeros_like(tokens.logprob)
-    chosen[picked] = mean[tokens.completion][picked].float()
-    return chosen
+def test_losses_that_see_the_whole_step_see_all_of_it(learner: Learner, picked: Case) -> None:
+    """Splits, orders and shares of a loss that picks tokens by rank and knows whole completions."""
+    trees = learner.step.trees
+    wanted = learner.gradient(picked, trees, WHOLE)
+    assert_equal(learner.gradient(picked, trees[::-1], 12), wanted)
+    shares, seen = [trees[4:], [], trees[:4]], []
+    apart = [
+        learner.gradient(picked, share, WHOLE, join=lambda one: seen.append(one) or alone(one)) for share in shares
+    ]
+    assert relative(summed(apart)[1], wanted[1]) > 0.05  # each picks among its own
+    together = [
+        learner.gradient(picked, share, WHOLE, join=lambda one, mine=mine: joined(seen, mine))
+        for mine, share in enumerate(shares)
+    ]
+    assert_equal(summed(together), wanted)
 
 
-def picked_logprob(inputs: LossInputs, settings: LossSettings) -> LossTerms:
-    assert inputs.over_step is not None
-    none = torch.zeros_like(inputs.advantage, dtype=torch.bool)
-    return LossTerms(loss=-inputs.over_step * inputs.logprob, clipped_low=none, clipped_high=none)
-
-
-def test_losses_that_see_the_whole_step_see_all_of_it(learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Split, order and shares of a loss that picks tokens by rank and knows whole completions."""
-    monkeypatch.setitem(LOSSES, "picked", picked_logprob)
-    monkeypatch.setitem(OVER_STEP, "picked", over_rank)
-    case, trees = Case("picked", "token_mean", False), learner.step.trees
-    wanted = learner.gradient(case, trees, WHOLE)
-    assert_equal(learner.gradient(case, trees[::-1], 12), wanted)
-    apart = [learner.gradient(case, part, WHOLE) for part in (trees[:2], trees[2:])]  # each picks among its own
-    assert relative(apart[0][1] + apart[1][1], wanted[1]) > 0.05
+def summed(parts: list[tuple[float, torch.Tensor]]) -> tuple[float, torch.Tensor]:
+    return sum(loss for loss, _ in parts), torch.stack([gradient for _, gradient in parts]).sum(0)
 
 
 words = st.text("abc", min_size=1, max_size=3)
