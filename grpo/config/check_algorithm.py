@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from grpo.config.schema import ReinforceConfig, RunConfig
 from grpo.config.slices import AlgorithmConfig
 
-DUAL_CLIPPED = ("clipped_ratio", "clip_cov")
+DUAL_CLIPPED = ("clipped_ratio", "gspo", "gspo_token", "clip_cov")
 """Losses that `dual_clip` has a meaning for."""
 TOKEN_ADVANTAGES = ("batch_zscore",)
 """Advantages that differ between the tokens of a completion, once the KL penalty is part of the reward."""
@@ -77,9 +77,24 @@ def warnings(config: RunConfig) -> list[str]:
     found: list[str] = []
     for name in config.pipeline:
         stage = config.stages[name]
-        if isinstance(stage, ReinforceConfig) and stage.algorithm.kl_coef > 0:
-            found += kl_warnings(f"stages.{name}", stage)
+        if isinstance(stage, ReinforceConfig):
+            found += loss_warnings(f"stages.{name}", stage)
+            if stage.algorithm.kl_coef > 0:
+                found += kl_warnings(f"stages.{name}", stage)
     return found
+
+
+def loss_warnings(path: str, stage: ReinforceConfig) -> Iterator[str]:
+    """Losses made for another number of optimizer steps."""
+    loss, steps = stage.algorithm.loss, stage.optimizer_steps_per_rollout
+    where = f"{path}.algorithm.loss={loss} with {path}.optimizer_steps_per_rollout={steps}"
+    if loss == "reinforce" and steps > 1:
+        yield (
+            f"{where}: it has no ratio, so every optimizer step but the first is biased; clipped_ratio corrects for "
+            "the policy that has moved"
+        )
+    if loss == "kl_cov" and steps == 1:
+        yield f"{where}: its penalty is 0 where the policy has not moved; it takes several steps to act"
 
 
 def kl_warnings(path: str, stage: ReinforceConfig) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -25,7 +25,7 @@ class Penalties:
 
     tokens: TokenPenalties | None = None
     """kl_coef · estimate of each token."""
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
     """`kl`: the mean estimate over these tokens, nats; NaN without any."""
 
 

@@ -60,13 +60,14 @@ class StepObjective:
         self.corrects = algorithm.importance != "off"
 
     def __call__(self, logprob: torch.Tensor, entropy: torch.Tensor, facts: TokenFacts) -> torch.Tensor:
-        """The share of these N tokens in the step's loss, ()."""
+        """The share of these N tokens in the step's loss, () float64."""
         per_token = self.terms(logprob, facts).loss * self.correction(logprob, facts)
         if facts.reference is not None:
             per_token = per_token + self._algorithm.kl_coef * self.kl(logprob, facts)
         if self._algorithm.entropy_coef:
             per_token = per_token - self._algorithm.entropy_coef * entropy
-        return (per_token * self._reduction(facts.counts, self._totals)).sum()
+        # The terms nearly cancel: a float32 sum would keep few digits, and others for another split of the step.
+        return (per_token * self._reduction(facts.counts, self._totals)).double().sum()
 
     def terms(self, logprob: torch.Tensor, facts: TokenFacts) -> LossTerms:
         """The token loss before correction, penalty and weight."""

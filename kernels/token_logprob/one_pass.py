@@ -24,7 +24,7 @@ class HeadLoss:
     """Of N tokens."""
 
     loss: torch.Tensor
-    """() float32, without a graph."""
+    """() float64, summed over the chunks; without a graph."""
     logprob: torch.Tensor
     """(N,) float32, nats."""
     entropy: torch.Tensor
@@ -50,7 +50,7 @@ def head_loss(
     settings = settings or HeadSettings()
     ops = ops_for(head.weight)
     total = float32_gradient(weight) if weight.requires_grad else None
-    loss = torch.zeros((), device=hidden.device)
+    loss = torch.zeros((), dtype=torch.float64, device=hidden.device)
     logprob, entropy = torch.empty(2, hidden.shape[0], device=hidden.device).unbind()
     hidden_gradient = torch.empty_like(head.hidden)
     for rows, logits in head.chunks(rows_at_once(head.weight, ops)):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
+import torch
 
 from grpo.__main__ import main
+from grpo.algorithm.losses import LOSSES, OVER_STEP, LossInputs, LossSettings, StepTokens
 from grpo.config.check import check
-from grpo.config.check_algorithm import algorithm_problems, warnings
+from grpo.config.check_algorithm import DUAL_CLIPPED, algorithm_problems, warnings
 from grpo.config.errors import ConfigError
 from grpo.config.load import load_config
+from grpo.config.schema import ReinforceConfig
 from grpo.config.slices import AlgorithmConfig
 from tests.config.helpers import refusal
 
@@ -116,6 +120,39 @@ def test_warnings(overrides: tuple[str, ...]) -> None:
     assert len(found) == len(WARNED[overrides])
     for line, part in zip(found, WARNED[overrides], strict=True):
         assert line.startswith("stages.rl.algorithm.kl_estimator=") and part in line and "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("loss", "steps", "part"),
+    [
+        ("reinforce", 1, None),
+        ("reinforce", 2, "stages.rl.optimizer_steps_per_rollout=2: it has no ratio"),
+        ("kl_cov", 2, None),
+        ("kl_cov", 1, "stages.rl.optimizer_steps_per_rollout=1: its penalty is 0"),
+    ],
+)
+def test_warnings_of_losses(loss: str, steps: int, part: str | None) -> None:
+    config = load_config()
+    stage = config.stages["rl"]
+    assert isinstance(stage, ReinforceConfig)
+    stage.algorithm.loss, stage.optimizer_steps_per_rollout = loss, steps
+    assert len(warnings(config)) == (part is not None)
+    assert all(line.startswith(f"stages.rl.algorithm.loss={loss} with {part}") for line in warnings(config))
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_losses_that_dual_clip_changes_are_listed(loss: str) -> None:
+    """Ratios of 100 at negative advantages, in one completion of three tokens."""
+    old = torch.tensor([-5.0, -6.0, -7.0])
+    new, bad = old + math.log(100), torch.tensor([-1.0, -2.0, -1.0])
+    places, noise = torch.zeros(3, dtype=torch.int64), torch.full((3,), 0.5, dtype=torch.float64)
+    step = StepTokens(logprob=new, old_logprob=old, advantage=bad, completion=places, noise=noise)
+    found = []
+    for settings in (LossSettings(), LossSettings(dual_clip=3.0)):
+        answer = OVER_STEP[loss](step, settings) if loss in OVER_STEP else None
+        inputs = LossInputs(logprob=new, old_logprob=old, advantage=bad, over_step=answer)
+        found.append(LOSSES[loss](inputs, settings).loss)
+    assert loss in DUAL_CLIPPED or torch.equal(*found)
 
 
 def test_the_dry_run_warns(capsys: pytest.CaptureFixture[str]) -> None:

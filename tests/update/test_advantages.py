@@ -10,6 +10,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
+from grpo.algorithm.advantages import ADVANTAGES
 from grpo.config.slices import AlgorithmConfig
 from grpo.kernels.token_logprob import HeadSettings
 from grpo.types import Completion, FinishReason, Group, Prompt, Score
@@ -141,6 +142,32 @@ def test_the_penalised_step_equals_the_plain_one() -> None:
         adamw.step(plain, torch.stack(terms).mean())
     assert (weights(ours) - weights(plain)).abs().max() < 1e-5
     assert (weights(ours) - weights(tiny_model())).abs().max() > 1e-4
+
+
+def test_advantages_of_tokens_reach_their_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An estimator whose advantage is each token's own penalty, turned round, against the plain step."""
+    monkeypatch.setitem(
+        ADVANTAGES,
+        "penalty",
+        lambda step: [[tuple(-v for v in row) for row in group] for group in step.penalties or ()],
+    )
+    ours, plain = tiny_model(), tiny_model()
+    drawn = sampled(ours)
+    groups, scores = groups_of(drawn), scores_of(REWARDS)
+    penalties = RewardKl(SecondModel(tiny_model(seed=1)), PENALISED)(groups, scores)
+    trees = experience_from(groups, advantages_of(groups, scores, "penalty", penalties.tokens))
+    assert all(tree.live for tree in trees)
+    metrics = updater(ours, PENALISED, optimizer=DAMPED)(trees)
+    terms = []
+    for group, rows in zip(drawn, plain_k1(drawn), strict=True):
+        for completion, row in zip(group.completions, rows, strict=True):
+            new = logprobs_of(plain, group.prompt, completion, TEMPERATURE)
+            terms += [COEF * row[t] * torch.exp(new[t] - new[t].detach()) for t in range(len(completion))]
+    loss = torch.stack(terms).mean()
+    norm = PlainAdamW(lr=1e-3, max_norm=0.5, decay=0.1, eps=1e-3).step(plain, loss)
+    assert metrics["loss"] == pytest.approx(loss.item(), abs=1e-5)
+    assert metrics["grad_norm"] == pytest.approx(norm, rel=1e-4)
+    assert (weights(ours) - weights(plain)).abs().max() < 1e-5
 
 
 TRUNCATED = [(0, 1), (0, 2), (0, 3), (1, 0), (2, 0), (2, 1), (2, 2), (2, 3)]

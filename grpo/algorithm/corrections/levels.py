@@ -26,7 +26,8 @@ def geometric(log_ratio: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
 def _log_product(log_ratio: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
     """(C,) float64: a sum of thousands of small logs, each one completion in its own order."""
     assert log_ratio.shape == (int(length.sum()),), (log_ratio.shape, length.shape)
-    return torch.segment_reduce(log_ratio.double(), "sum", lengths=length, axis=0)
+    # `unsafe` leaves out a check that the assertion above makes and that fails on no completions at all.
+    return torch.segment_reduce(log_ratio.double(), "sum", lengths=length, axis=0, unsafe=True)
 
 
 def _spread(log_value: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
