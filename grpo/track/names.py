@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable
 
 from grpo.track.alarms.page import alarm_table
-from grpo.track.definitions.policy import MISMATCH, POLICY
+from grpo.track.definitions.off_policy import OFF_POLICY
+from grpo.track.definitions.policy import POLICY
 from grpo.track.definitions.rollout import COMPLETIONS, REWARD
 from grpo.track.definitions.run import ALARM, EVAL, SPEED
 from grpo.track.definitions.selection import SELECTION
@@ -29,7 +30,7 @@ SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("Completions", COMPLETIONS),
     ("Selection of problems and groups", SELECTION),
     ("Policy", POLICY),
-    ("Trainer against sampler", MISMATCH),
+    ("Off-policy", OFF_POLICY),
     ("Evaluation", EVAL),
     ("Alarms", ALARM),
     ("Speed and memory", SPEED),

@@ -26,8 +26,8 @@ class Filters:
 def kept_floor(logits: torch.Tensor, targets: torch.Tensor, filters: Filters) -> torch.Tensor:
     """(n,) float32: the least logit that is kept in each row of `logits` (n, V); the target always is.
 
-    min-p keeps the entries at least min_p times as likely as the likeliest (Nguyen et al. 2024, arXiv 2407.01082,
-    section 3), top-k the k likeliest of them, top-p the smallest set of likeliest entries whose probability,
+    min-p keeps the entries at least min_p times as likely as the likeliest (Nguyen et al. 2024, arXiv 2407.01082),
+    top-k the k likeliest of them, top-p the smallest set of likeliest entries whose probability,
     renormalised after the others, reaches top_p (Holtzman et al. 2020, arXiv 1904.09751, eq. 2-3). Entries equal to
     the least one kept are kept, too.
     """
