@@ -33,7 +33,7 @@ def drawing(record: Mapping[str, Any]) -> str:
     over_samples = {
         side: lines_of(row, sizes["prompts"] * sizes["completions"]) for side, row in record["sides"].items()
     }
-    title = "Sampled accuracy on training problems: ours and TRL, same start, prompts and rewards"
+    title = "Sampled accuracy on training problems, same start and prompts"
     parts = [
         panel(over_seconds, LEFT, half, "seconds of training"),
         panel(over_samples, LEFT + half + GAP, half, "completions sampled"),
@@ -86,7 +86,8 @@ def panel(sides: Mapping[str, Sequence[Points]], left: float, width: float, name
         )
     for value in ticks(0, last, 4):
         x = place(value, 0)[0]
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{value:,g}</text>')
+        anchor = "end" if value == last else "middle"
+        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="{anchor}">{value:,g}</text>')
     for side, lines in sides.items():
         for line in lines[:-1] if len(lines) > 2 else ():
             parts.append(stroke(line, place, COLOURS[side], 1.0, 0.4))
