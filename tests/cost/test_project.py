@@ -69,7 +69,13 @@ def test_loaded_by_hand(root: Path) -> None:
     assert loaded["device_hours"] == 1 + 1 + 2 + 4 + 0.5 + 8 + 16
     assert loaded["wall_seconds"] == 3600 * (1 + 1 + 2 + 4 + 0.5 + 4 + 16)
     assert loaded["amount"] == 2 + 2 + 4 + 8 and loaded["unpriced_device_hours"] == 0.5 + 8 + 16
-    assert (loaded["runs"], loaded["finished"], loaded["failed"], loaded["killed"], loaded["running"]) == (7, 3, 1, 2, 1)
+    assert (loaded["runs"], loaded["finished"], loaded["failed"], loaded["killed"], loaded["running"]) == (
+        7,
+        3,
+        1,
+        2,
+        1,
+    )
     assert loaded["device_hours_by_status"]["killed"] == 4.5
     assert load_multiple(1.0, loaded["device_hours"]) == pytest.approx(31.5)
 

@@ -14,7 +14,6 @@ from grpo.stages.sampler import PolicySampler
 from grpo.track.names import check_names
 from tests.run.running import LEARNING, assert_same_run, metrics, run_here, summary
 
-
 TOKENS = ("tokens_sampled", "tokens_prompted", "tokens_trained")
 
 
