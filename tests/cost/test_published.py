@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from grpo.cost.arithmetic import device_hours, load_multiple, loaded_hours, money, peak_flops, per, utilisation
@@ -43,3 +45,8 @@ def test_impossible_amounts_are_refused() -> None:
     for devices, seconds in ((0, 1.0), (1, -1.0)):
         with pytest.raises(ValueError, match="1 or more and 0 s or more"):
             device_hours(devices, seconds)
+
+
+def test_the_page_has_the_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cost.md").read_text(encoding="utf-8")
+    assert page.endswith(markdown(rows())), "append `python -m grpo.report.published` to docs/cost.md"
