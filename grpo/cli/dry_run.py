@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from grpo.config.check_algorithm import warnings
 from grpo.config.errors import ConfigError
-from grpo.config.estimate import batch_lines, memory_of, parameter_count, savings, training_flops, work_of
+from grpo.config.estimate import batch_lines, memory_of, parameter_count, savings
 from grpo.config.load import to_yaml
 from grpo.config.schema import ReinforceConfig, RunConfig
 from grpo.config.slices import DataConfig, RewardConfig
+from grpo.cost.estimate import estimate_cost, estimate_lines, matrix_rate
+from grpo.cost.project import read_project
 from grpo.types import Problem, RewardItem
 
 ROWS = 4
 """Training rows looked at."""
-ASSUMED_UTILISATION = 0.3
-"""Share of the measured matrix rate a run is taken to reach."""
 
 
 def dry_run(config: RunConfig) -> int:
@@ -66,42 +66,9 @@ def gibibytes(size: int) -> str:
 
 
 def cost_lines(config: RunConfig) -> Iterator[str]:
-    """Tokens per stage, arithmetic work, and hours and money at this machine's measured matrix rate."""
-    work = work_of(config)
-    for stage in work:
-        if stage.sampled or stage.trained:
-            yield f"{stage.name}: at most {stage.sampled:,} tokens sampled, {stage.trained:,} trained on"
-    parameters = parameter_count(config.model)
-    if parameters is None:
-        yield "work unknown: the model's size is"
-        return
-    flops = training_flops(parameters, work)
-    rate = matrix_rate(config.model.dtype)
-    hours = flops / (rate * ASSUMED_UTILISATION) / 3600
-    yield (
-        f"{flops:.2g} floating-point operations; at {ASSUMED_UTILISATION:.0%} of the {rate:.2g} a second measured "
-        f"here about {hours:.2g} device-hours; the first steps of a run show the real rate"
-    )
-    price = config.cost.price_per_device_hour
-    if price:
-        yield f"about {hours * price:.2g} {config.cost.currency} at {price:g} a device-hour"
-    else:
-        yield "money: set cost.price_per_device_hour to see it"
-
-
-def matrix_rate(dtype: str, size: int = 1024, seconds: float = 0.2) -> float:
-    """Floating-point operations a second of a square matrix product on this machine's training device."""
-    import torch
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    matrix = torch.ones(size, size, device=device, dtype=getattr(torch, dtype))
-    products, start = 0, 0.0
-    while products < 2 or time.perf_counter() - start < seconds:
-        if products == 1:  # the first product warms up and is not timed
-            start = time.perf_counter()
-        (matrix @ matrix).sum().item()
-        products += 1
-    return (products - 1) * 2 * size**3 / (time.perf_counter() - start)
+    """Tokens per stage, hours and money, by earlier runs of the run root or this machine's measured matrix rate."""
+    estimate = estimate_cost(config, read_project(Path(config.run_root)).runs, matrix_rate)
+    yield from estimate_lines(estimate, config.cost.currency, config.cost.price_per_device_hour)
 
 
 def checked_slices(config: RunConfig) -> Iterator[tuple[str, DataConfig, RewardConfig | None]]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from grpo.cost.ledger import StageUse
+from grpo.report.cost_sums import live_tally
 from grpo.report.read import RunData, mapping, number, sequence, text
 from grpo.report.text import count, duration, esc, hours, money, size
 
 PARTS = ("rollout", "reward", "update", "sync", "checkpoint")
 OTHER = "other"
+OUTSIDE = "outside stages"
+"""Starting, estimating, closing."""
 SCROLL = '<div class="card scroll" role="region" aria-label="Cost" tabindex="0">'
 
 
@@ -43,7 +47,15 @@ def stage_costs(run: RunData) -> list[StageCost]:
     seen = [span.name for span in run.stages()]
     pipeline = [text(name) for name in sequence(run.config.get("pipeline"))]
     names = dict.fromkeys(name for name in (*pipeline, *seen, *written) if name in written or name in seen)
-    return [_written(name, mapping(written[name])) if name in written else _measured(run, name) for name in names]
+    tally = live_tally(run)
+    under_way = {} if tally is None else tally.stages
+    names |= dict.fromkeys(name for name in under_way if name)
+    found = [
+        _written(name, mapping(written[name])) if name in written else _measured(run, name, under_way.get(name))
+        for name in names
+    ]
+    outside = mapping(mapping(run.summary.get("cost")).get("outside_stages"))
+    return [*found, _written(OUTSIDE, outside)] if number(outside.get("wall_seconds")) else found
 
 
 def time_split(run: RunData) -> str:
@@ -105,8 +117,10 @@ def memory_line(run: RunData) -> str:
 
 def run_total(run: RunData) -> RunTotal:
     """What the whole run used: `cost` of the summary, else the sum of its stages."""
-    stages = stage_costs(run)
+    stages, tally = stage_costs(run), live_tally(run)
     total = mapping(run.summary.get("cost"))
+    if tally is not None:
+        total = {**total, "device_hours": tally.used.device_hours, "amount": tally.used.amount}
     return RunTotal(
         wall_seconds=_sum([stage.wall_seconds for stage in stages]),
         device_hours=_first(number(total.get("device_hours")), _sum([stage.device_hours for stage in stages])),
@@ -140,6 +154,8 @@ def _row(stage: StageCost, currency: str, cell: str) -> str:
 
 
 def _written(name: str, entry: Mapping[str, object]) -> StageCost:
+    """By what the stage used in all, steps done twice included, where the summary knows that."""
+    entry = {**entry, **mapping(entry.get("used"))}
     return StageCost(
         name=name,
         kind=text(entry.get("kind")),
@@ -148,20 +164,21 @@ def _written(name: str, entry: Mapping[str, object]) -> StageCost:
         tokens_trained=number(entry.get("tokens_trained")),
         peak_memory_bytes=number(entry.get("peak_memory_bytes")),
         device_hours=number(entry.get("device_hours")),
-        cost=number(entry.get("cost")),
+        cost=_first(number(entry.get("amount")), number(entry.get("cost"))),
     )
 
 
-def _measured(run: RunData, name: str) -> StageCost:
+def _measured(run: RunData, name: str, use: StageUse | None) -> StageCost:
+    """Of a stage that has not ended: by the ledger, else the steps' times."""
     rows = [row.values for row in run.rows if row.stage == name]
     return StageCost(
         name=name,
         kind="so far",
-        wall_seconds=_sum([row.get("step_time") for row in rows]),
-        tokens_sampled=None,
-        tokens_trained=None,
-        device_hours=None,
-        cost=None,
+        wall_seconds=use.used.wall_seconds if use else _sum([row.get("step_time") for row in rows]),
+        tokens_sampled=use.used.tokens_sampled if use else None,
+        tokens_trained=use.used.tokens_trained if use else None,
+        device_hours=use.used.device_hours if use else None,
+        cost=use.used.amount if use else None,
         peak_memory_bytes=max(
             (row["memory/peak_rss_bytes"] for row in rows if "memory/peak_rss_bytes" in row), default=None
         ),

@@ -11,6 +11,7 @@ import yaml
 
 from grpo.report.alarms import alarm_list, legend, marks
 from grpo.report.cost import SCROLL, RunTotal, cost_table, run_total, sum_totals, time_split
+from grpo.report.cost_sums import cost_sums
 from grpo.report.curves import overlay_curves, run_curves
 from grpo.report.outcome import accuracies, badge, by_mode, header, headline, largest_difference
 from grpo.report.read import RunData, read_run, text
@@ -56,7 +57,7 @@ def report_html(run: RunData) -> str:
         ("result", "Result", headline(run) + largest_difference(run.summary)),
         ("alarms", "Alarms", alarm_list(alarms)),
         ("curves", "Curves", f'{lead}{legend(alarms)}<div class="grid">{curves}</div>'),
-        ("cost", "Time and cost", time_split(run) + cost_table(run)),
+        ("cost", "Time and cost", time_split(run) + cost_table(run) + cost_sums(run)),
         ("rollouts", "Rollouts", samples(run)),
         ("config", "Config", _config(run)),
     ]

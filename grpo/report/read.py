@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +11,15 @@ from typing import Any
 import yaml
 
 from grpo.track.cut import METRICS_FILE, ROLLOUTS_FOLDER, rollout_step
+from grpo.track.loose import mapping as mapping
+from grpo.track.loose import number as number
+from grpo.track.loose import sequence as sequence
+from grpo.track.loose import text as text
 from grpo.track.names import LINE_KEYS
 from grpo.track.redact import redact
 
 CONFIG_FILE = "config.yaml"
 SUMMARY_FILE = "summary.json"
-_MOST_NUMBER = 1e300
 _LONGEST_ROLLOUT_LINE = 16 * 2**20
 
 
@@ -111,32 +113,6 @@ def read_groups(path: Path, limit: int) -> list[Mapping[str, Any]]:
     except OSError:
         return groups
     return groups
-
-
-def number(value: object) -> float | None:
-    """`value` as a finite float, or None."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if isinstance(value, int) and abs(value) > _MOST_NUMBER:
-        return None
-    return float(value) if math.isfinite(value) else None
-
-
-def text(value: object) -> str:
-    """`value` if it is text, a number as text, else nothing."""
-    if isinstance(value, str):
-        return value
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """`value` if it is a mapping, with keys as text, else an empty one."""
-    return {str(key): item for key, item in value.items()} if isinstance(value, Mapping) else {}
-
-
-def sequence(value: object) -> list[Any]:
-    """`value` if it is a list, else an empty one."""
-    return value if isinstance(value, list) else []
 
 
 def _load_yaml(data: str) -> Any:

@@ -14,6 +14,9 @@ import torch
 from grpo.config.check_algorithm import warnings
 from grpo.config.load import resolved, to_yaml
 from grpo.config.schema import RunConfig
+from grpo.cost.accounts import close_accounts, open_accounts
+from grpo.cost.book import CostBook
+from grpo.cost.machine import this_machine
 from grpo.report import write_report
 from grpo.rewards.suite import RewardErrorShareError
 from grpo.rollouts.engine import EngineError
@@ -75,8 +78,12 @@ def _run(config: RunConfig, values: dict[str, Any], opened: OpenRun) -> int:
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(derive_seed(config.seed, "run"))
-    GAUGE.start()
     progress = _progress(folder, config) if opened.resumed else Progress(done={}, checkpoint=None, step=0)
+    # before the tracker cuts metrics: a run begun without a ledger gets one from them
+    costs = CostBook(folder, config, this_machine(), progress.step if opened.resumed else None)
+    summary = _summary(folder, config, opened.resumed)
+    open_accounts(costs, summary, config)
+    GAUGE.start()
     write_bytes(folder.config_file, to_yaml(config).encode())
     tracker = open_tracker(
         folder.path, config.logger, folder.path.name, values, progress.step if opened.resumed else None
@@ -89,11 +96,12 @@ def _run(config: RunConfig, values: dict[str, Any], opened: OpenRun) -> int:
             config=config,
             folder=folder,
             tracker=tracker,
-            summary=_summary(folder, config, opened.resumed),
+            summary=summary,
             interruption=interruption,
             engine=EngineSlot(config, folder.log_file),
             step=progress.step,
             alarms=AlarmWatch(config.alarms.off),
+            costs=costs,
         )
         if opened.resumed:  # the tracker has cut what is taken back
             context.alarms.replay(read_metrics(folder.metrics_file))
@@ -120,6 +128,8 @@ def _finish(context: RunContext, progress: Progress) -> int:
         raise
     finally:
         context.engine.close()
+        if context.costs is not None:
+            close_accounts(context.costs, context.summary, status)
         context.summary.write(status, error)
         context.tracker.close(status)
         report = write_report(context.folder.path)
@@ -137,6 +147,8 @@ def _run_stages(context: RunContext, progress: Progress) -> None:
         stage = context.config.stages[name]
         context.folder.stage(name).mkdir(parents=True, exist_ok=True)
         GAUGE.stage(name, "load")
+        if context.costs is not None:
+            context.costs.stage(name, stage.kind)
         totals = STAGES[stage.kind](name, stage, context, path)
         if context.engine.running is not None:
             context.summary.engine(context.engine.running.name, context.engine.running.library_version)
@@ -147,6 +159,9 @@ def _record_done(name: str, totals: StageTotals, context: RunContext) -> None:
     """The stage's outputs are on disk; from here on a resume skips it."""
     entry = {"kind": context.config.stages[name].kind, **asdict(totals), "peak_memory_bytes": GAUGE.peak_of(name)}
     entry["peak_memory_by_phase"] = GAUGE.phases_of(name)
+    if context.costs is not None:
+        entry |= context.costs.stage_finished(totals)
+        context.summary.set_cost(context.costs.sums("running", context.summary.content))
     context.summary.stage_finished(name, entry)
     context.summary.measured_memory(GAUGE.base)
     context.summary.write("running")

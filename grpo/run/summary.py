@@ -21,7 +21,7 @@ class Summary:
     """The growing summary of one run."""
 
     def __init__(self, file: Path, config: RunConfig) -> None:
-        self._file, self._cost = file, config.cost
+        self._file = file
         self.content: dict[str, Any] = {
             "status": "running",
             "name": config.name,
@@ -42,6 +42,7 @@ class Summary:
         """Take over what finished stages of a resumed run have written."""
         for key in ("eval", "eval_gain", "stages", "sync_logprob_diff_max"):
             self.content[key] = earlier.get(key, self.content[key])
+        self.content["cost"] = dict(earlier.get("cost") or {})
 
     def engine(self, name: str, version: str) -> None:
         """What sampled the rollouts."""
@@ -67,16 +68,12 @@ class Summary:
         self.content["alarms"] = [ring.entry() for ring in rings]
 
     def stage_finished(self, name: str, entry: Mapping[str, Any]) -> None:
-        """What a stage used; device-hours and cost are derived from its wall time."""
-        hours = float(entry["wall_seconds"]) / 3600 * devices()
-        price = hours * self._cost.price_per_device_hour
-        self.content["stages"][name] = {**entry, "device_hours": hours, "cost": price}
-        stages = self.content["stages"].values()
-        self.content["cost"] = {
-            "device_hours": sum(stage["device_hours"] for stage in stages),
-            "amount": sum(stage["cost"] for stage in stages),
-            "currency": self._cost.currency,
-        }
+        """What a stage used."""
+        self.content["stages"][name] = dict(entry)
+
+    def set_cost(self, sums: Mapping[str, Any]) -> None:
+        """What the run and its project used so far, and the estimate, as `grpo/cost/book.py:CostBook.sums` has them."""
+        self.content["cost"] = dict(sums)
 
     def measured_memory(self, base: int) -> None:
         """Bytes in use before the first stage, the highest peak of the stages so far, and what it lies above the base,
@@ -97,13 +94,6 @@ def _estimated_bytes(config: RunConfig) -> int | None:
     """Of the peak over the base; None when the model's shape is unknown."""
     estimate = memory_of(config)
     return None if estimate is None or estimate.unknown else estimate.peak_bytes
-
-
-def devices() -> int:
-    """GPUs in use, or 1 for the whole machine on CPU."""
-    import torch
-
-    return max(1, torch.cuda.device_count())
 
 
 def _versions() -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from grpo.config.schema import RunConfig, StageConfig
+from grpo.cost.book import CostBook
 from grpo.data.load import load_split
 from grpo.data.prompts import PromptEncoder
 from grpo.model.load import LoadedModel, load_model, local_folder
@@ -17,6 +18,7 @@ from grpo.run.interrupt import Interruption
 from grpo.run.random import derive_seed
 from grpo.run.summary import Summary
 from grpo.stages.engine_slot import EngineSlot
+from grpo.stages.totals import StageTotals
 from grpo.track.alarms.watch import AlarmWatch, Ring
 from grpo.track.tracker import Tracker
 from grpo.types import Problem, StepMetrics
@@ -45,10 +47,28 @@ class RunContext:
     alarms: AlarmWatch = field(default_factory=AlarmWatch)
     stopping: Ring | None = None
     """The ring that asks the run to stop."""
+    costs: CostBook | None = None
+    """The run's accounts; None: it keeps none."""
 
-    def log(self, stage: str, stage_step: int, values: Mapping[str, float]) -> None:
-        """Count a step and write its metrics, with what the alarms say about it."""
+    def log(
+        self,
+        stage: str,
+        stage_step: int,
+        values: Mapping[str, float],
+        totals: StageTotals | None = None,
+        *,
+        last: bool = False,
+    ) -> None:
+        """Count a step and write its metrics, with what the alarms say about it.
+
+        Args:
+            totals: of the stage so far, for the ledger; None: the stage's tokens are counted when it ends.
+            last: the stage's last step: what was spent so far is logged with it.
+        """
         self.step += 1
+        if self.costs is not None:
+            self.costs.step(self.step, totals)
+            values = {**values, **self.costs.metrics()} if last else values
         line = StepMetrics(step=self.step, stage=stage, stage_step=stage_step, values=values)
         marks, rings = self.alarms.observe(line)
         self.tracker.log(replace(line, values={**values, **marks}))
@@ -59,6 +79,11 @@ class RunContext:
         if rings:
             self.summary.set_alarms(self.alarms.rings)
             self.summary.write("running")
+
+    def spent(self, part: str) -> None:
+        """The time since the last step went into `part` of the stage's work: `load` or `save`."""
+        if self.costs is not None:
+            self.costs.spent(part)
 
     @property
     def stop_asked(self) -> bool:

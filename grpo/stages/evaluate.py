@@ -73,6 +73,7 @@ def run_evaluate(name: str, stage: EvaluateConfig, context: RunContext, checkpoi
     try:
         with clock("sync"):
             evaluator.sampler.push_weights(context.step)
+        context.spent("load")
         with clock("rollout"):
             found = [evaluator.evaluate("sampled"), evaluator.evaluate("greedy")]
     finally:
@@ -81,8 +82,9 @@ def run_evaluate(name: str, stage: EvaluateConfig, context: RunContext, checkpoi
     _report(name, found, context)
     context.summary.add_evaluations([one.summary(name) for one in found])
     values = _metrics(found) | clock.metrics() | {"memory/peak_rss_bytes": float(GAUGE.peak_of(name))}
-    context.log(name, 1, values)
-    return StageTotals(wall_seconds=clock.elapsed, tokens_sampled=sum(one.tokens for one in found))
+    totals = StageTotals(wall_seconds=clock.elapsed, tokens_sampled=sum(one.tokens for one in found))
+    context.log(name, 1, values, totals, last=True)
+    return totals
 
 
 class Evaluator:

@@ -56,9 +56,12 @@ def train(trainer: StepTrainer, name: str, steps: int, context: RunContext, chec
     done = 0
     if checkpoint is not None:
         done = int(load_checkpoint(checkpoint, trainer.parts()).meta["stage_step"])
+        if context.costs is not None:
+            context.costs.resumed(trainer.totals)
     context.tracker.stage_started(name, context.config.stages[name].kind, steps, done)
     with GAUGE.phase("sync"):
         trainer.start()
+    context.spent("load")
     GAUGE.enter(BETWEEN)
     saving = 0.0
     for index in range(done, steps):
@@ -67,13 +70,14 @@ def train(trainer: StepTrainer, name: str, steps: int, context: RunContext, chec
         values["memory/peak_rss_bytes"] = GAUGE.peak_of(name)
         if saving:
             values["time/checkpoint"] = saving
-        context.log(name, index + 1, values)
+        last = index + 1 == steps
+        context.log(name, index + 1, values, trainer.totals, last=last)
         trainer.totals.wall_seconds += time.perf_counter() - started + saving
         saving = 0.0
-        last = index + 1 == steps
         asked = context.stop_asked and not last
         if asked or (not last and (index + 1) % context.config.checkpoint.every == 0):
             saving = _save(trainer, name, index + 1, context)
+            context.spent("save")
         if asked:
             context.stop_if_asked()
     GAUGE.enter("save")

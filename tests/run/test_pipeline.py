@@ -14,6 +14,8 @@ from grpo.stages.sampler import PolicySampler
 from grpo.track.names import check_names
 from tests.run.running import LEARNING, assert_same_run, metrics, run_here, summary
 
+TOKENS = ("tokens_sampled", "tokens_prompted", "tokens_trained")
+
 
 @pytest.fixture(scope="module")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -56,7 +58,10 @@ def test_summary_accounts_for_every_stage(tiny_run: Path) -> None:
     assert rl["tokens_prompted"] == sum(prompt for prompt, _ in completions)  # a token is a byte
     last = [line for line in metrics(tiny_run) if line["stage"] == "rl"][-1]
     assert last["num_tokens"] == rl["tokens_sampled"] + rl["tokens_prompted"]
-    assert rl["device_hours"] == pytest.approx(rl["wall_seconds"] / 3600) and rl["peak_memory_bytes"] > 1e7
+    used = rl["used"]
+    assert rl["device_hours"] == pytest.approx(used["wall_seconds"] / 3600) and rl["peak_memory_bytes"] > 1e7
+    assert used["wall_seconds"] > rl["wall_seconds"], "loading and saving the model are paid for, too"
+    assert [used[key] for key in TOKENS] == [rl[key] for key in TOKENS]
     modes = [(entry["stage"], entry["mode"], entry["n"]) for entry in found["eval"]]
     assert modes == [(s, m, 8) for s in ("cold_start_eval", "rl_eval") for m in ("sampled", "greedy")]
     for entry in found["eval"]:

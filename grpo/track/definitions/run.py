@@ -1,4 +1,4 @@
-"""Metrics of evaluations, alarms, speed and memory."""
+"""Metrics of evaluations, alarms, cost, speed and memory."""
 
 from __future__ import annotations
 
@@ -30,6 +30,23 @@ ALARM = (
         "",
         "1 in steps at which an alarm is on, 0 in the one that clears it, else absent.",
         "Absent throughout.",
+    ),
+)
+
+COST = (
+    Metric(
+        "cost/final",
+        "device-hours",
+        "Of this run so far, with what was done twice after a kill; in the last step of a stage.",
+        "Close to the estimate.",
+        timed=True,
+    ),
+    Metric(
+        "cost/loaded",
+        "device-hours",
+        "Of all runs of the run root so far, failed and superseded ones too; in the last step of a stage.",
+        "Read beside cost/final, never alone.",
+        timed=True,
     ),
 )
 
