@@ -37,7 +37,8 @@ def front_matter(facts: CardFacts) -> str:
         values["metrics"] = ["accuracy"]
         values["model-index"] = [{"name": facts.title, "results": results}]
     kept = {key: value for key, value in values.items() if value}
-    return "---\n" + yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=1000) + "---\n"
+    written: str = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=1000)
+    return f"---\n{written}---\n"
 
 
 def languages(facts: CardFacts) -> list[str]:

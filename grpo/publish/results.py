@@ -65,7 +65,7 @@ def cost_section(facts: CardFacts) -> str:
     if not stages:
         return ""
     total = run_total(facts.run)
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             code(one.name), duration(one.wall_seconds), count(one.tokens_sampled), count(one.tokens_trained),
             size(one.peak_memory_bytes), hours(one.device_hours), money(one.cost, total.currency),

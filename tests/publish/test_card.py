@@ -55,8 +55,10 @@ def make_run(folder: Path, *overrides: str) -> Path:
         "stages": {"cold_start": used("sft", 360.0, 0), "rl": used("reinforce", 7200.0, 123_456)},
         "cost": {"device_hours": 2.1, "amount": 5.25, "currency": "USD", "fully_loaded": {"device_hours": 4.2}},
         "eval": [evaluation("cold_start_eval", "greedy", 0.2, 0.15, 0.26),
-                 evaluation("rl_eval", "sampled", 0.415, 0.349, 0.484), evaluation("rl_eval", "greedy", 0.43, 0.363, 0.499)],
-        "eval_gain": [{"from": "cold_start_eval", "to": "rl_eval", "mode": "greedy", "gain": 0.23, "ci95": [0.17, 0.29]}],
+                 evaluation("rl_eval", "sampled", 0.415, 0.349, 0.484),
+                 evaluation("rl_eval", "greedy", 0.43, 0.363, 0.499)],
+        "eval_gain": [{"from": "cold_start_eval", "to": "rl_eval", "mode": "greedy",
+                       "gain": 0.23, "ci95": [0.17, 0.29]}],
         "contamination": {"n": 13, "overlapping": 2}, "sync_logprob_diff_max": 3.2e-6,
     }  # fmt: skip
     (folder / "summary.json").write_text(json.dumps(summary))
