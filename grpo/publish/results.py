@@ -74,7 +74,7 @@ def cost_section(facts: CardFacts) -> str:
     ]  # fmt: skip
     rows.append(("total", duration(total.wall_seconds), "", "", "", hours(total.device_hours),
                  money(total.cost, total.currency)))  # fmt: skip
-    head = ("stage", "time", "tokens sampled", "tokens trained", "peak memory", "device-hours", "cost")
+    head: tuple[str, ...] = ("stage", "time", "tokens sampled", "tokens trained", "peak memory", "device-hours", "cost")
     priced = number(mapping(facts.config.get("cost")).get("price_per_device_hour"))
     if not priced:  # an amount of 0 would say that it cost nothing
         head, rows = head[:-1], [row[:-1] for row in rows]
