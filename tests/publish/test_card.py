@@ -51,7 +51,8 @@ def make_run(folder: Path, *overrides: str) -> Path:
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     summary = {
         "status": "running", "name": "made_up", "seed": 7, "git_commit": COMMIT,
-        "versions": {"python": "3.11.7", "torch": "2.13.0", "odd": SECRET}, "engine": {"name": "vllm", "version": "0.32.0"},
+        "versions": {"python": "3.11.7", "torch": "2.13.0", "odd": SECRET},
+        "engine": {"name": "vllm", "version": "0.32.0"},
         "stages": {"cold_start": used("sft", 360.0, 0), "rl": used("reinforce", 7200.0, 123_456)},
         "cost": {"device_hours": 2.1, "amount": 5.25, "currency": "USD", "fully_loaded": {"device_hours": 4.2}},
         "eval": [evaluation("cold_start_eval", "greedy", 0.2, 0.15, 0.26),
