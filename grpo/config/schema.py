@@ -7,7 +7,7 @@ and `stages.rl2.algorithm.clip_high=0.3` only one.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Dict, List, TypeVar
+from typing import Any, Dict, List, Optional, TypeVar
 
 from omegaconf import MISSING
 
@@ -93,9 +93,14 @@ class EvaluateConfig(StageConfig):
 
 @dataclass
 class ExportConfig(StageConfig):
-    """Writes the final model to `model/` in Hugging Face format."""
+    """Writes the final model to `model/` in Hugging Face format, with a model card."""
 
     kind: str = "export"
+    repo_id: Optional[str] = None
+    """Upload `model/` to this hub repository (`owner/name`), made private where it is new; unset: stay on this disk.
+    The token comes from the environment (`HF_TOKEN`)."""
+    license: Optional[str] = None
+    """Licence of the model card, as the hub names it (`apache-2.0`); unset: the base's, where its card has one."""
 
 
 @dataclass

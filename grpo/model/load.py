@@ -65,8 +65,10 @@ class LoadedModel:
 
 disable_progress_bar()  # they belong to a person waiting for a download, not between a run's log lines
 
-HUB_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "merges.txt", "vocab.txt")
-"""What is fetched of a hub model: no pickled weights, no code."""
+HUB_FILES = ("README.md", "*.json", "*.safetensors", "*.jinja", "*.model", "merges.txt", "vocab.txt")
+"""What is fetched of a hub model: no pickled weights, no code; its card for the licence."""
+LOADING_ARGUMENTS = ("is_local", "local_files_only")
+"""Said while loading; transformers would write them into the tokenizer's files."""
 
 
 def local_folder(name: str, revision: str | None) -> Path:
@@ -91,4 +93,7 @@ def load_model(folder: Path, config: ModelConfig) -> LoadedModel:
     )
     set_activations(model, config.activations)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    return LoadedModel(model, AutoTokenizer.from_pretrained(str(folder), local_files_only=True))
+    tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    for name in LOADING_ARGUMENTS:
+        tokenizer.init_kwargs.pop(name, None)
+    return LoadedModel(model, tokenizer)

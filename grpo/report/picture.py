@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from grpo.report.page import write_page
-from grpo.report.read import read_run
+from grpo.report.read import RunData, read_run
 from grpo.report.series import Series, pick, smooth, ticks
 from grpo.report.text import esc
 
@@ -23,13 +23,22 @@ def write_curve_picture(run_folders: Sequence[Path], out: Path) -> Path:
     Thin lines are runs (smoothed when long), the bold line is their mean. Only the last stage that has the
     metric is drawn. Raises ValueError when a folder is no run folder or no run has a curve.
     """
-    runs = [read_run(folder) for folder in run_folders]
+    found = last_curves([read_run(folder) for folder in run_folders])
+    if found is None:
+        raise ValueError(
+            f"none of the {len(run_folders)} run(s) has a curve: metrics.jsonl holds none of {', '.join(PREFERRED)}"
+        )
+    return write_page(out, drawing(*found))
+
+
+def last_curves(runs: Sequence[RunData]) -> tuple[str, list[Series]] | None:
+    """The first of `PREFERRED` that a run has, and each run's curve of it in its last stage; None: no run has any."""
     for name in PREFERRED:
         curves = [_last_stage(pick(run, name, run.folder.name, 0)) for run in runs]
         found = [curve for curve in curves if curve.values]
         if found:
-            return write_page(out, drawing(name, found))
-    raise ValueError(f"none of the {len(runs)} run(s) has a curve: metrics.jsonl holds none of {', '.join(PREFERRED)}")
+            return name, found
+    return None
 
 
 def drawing(name: str, curves: Sequence[Series]) -> str:

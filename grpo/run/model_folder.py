@@ -23,7 +23,12 @@ PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
 def save_model(
-    model: Any, tokenizer: Any | None, folder: Path, *, state_dict: Mapping[str, torch.Tensor] | None = None
+    model: Any,
+    tokenizer: Any | None,
+    folder: Path,
+    *,
+    state_dict: Mapping[str, torch.Tensor] | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> Path:
     """Write `model` (and its tokenizer) to `folder` with a manifest, replacing what is there in one rename.
 
@@ -32,6 +37,7 @@ def save_model(
         tokenizer: a transformers tokenizer; None writes the weights alone.
         folder: where `from_pretrained` will find it.
         state_dict: full weights to write instead of the model's own, for a model that is sharded.
+        texts: further files by name, UTF-8, such as the model card.
 
     Raises:
         ValueError: a weight is not finite; names it.
@@ -47,6 +53,8 @@ def save_model(
         model.save_pretrained(partial, state_dict=weights)
         if tokenizer is not None:
             tokenizer.save_pretrained(partial)
+        for name, text in (texts or {}).items():
+            (partial / name).write_text(text, encoding="utf-8")
         names = sorted(str(path.relative_to(partial)) for path in partial.rglob("*") if path.is_file())
         for name in names:
             (partial / name).chmod(0o644)

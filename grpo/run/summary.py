@@ -34,13 +34,14 @@ class Summary:
             "eval": [],
             "eval_gain": [],
             "alarms": [],
+            "published": None,
             "sync_logprob_diff_max": None,
             "memory": {"estimated_bytes": _estimated_bytes(config)},
         }
 
     def restore(self, earlier: Mapping[str, Any]) -> None:
         """Take over what finished stages of a resumed run have written."""
-        for key in ("eval", "eval_gain", "stages", "sync_logprob_diff_max"):
+        for key in ("eval", "eval_gain", "stages", "published", "sync_logprob_diff_max"):
             self.content[key] = earlier.get(key, self.content[key])
         self.content["cost"] = dict(earlier.get("cost") or {})
 
@@ -66,6 +67,10 @@ class Summary:
     def set_alarms(self, rings: Sequence[Ring]) -> None:
         """Every ring of the run so far: name, stage, step and text."""
         self.content["alarms"] = [ring.entry() for ring in rings]
+
+    def set_published(self, entry: Mapping[str, Any]) -> None:
+        """Where the model was uploaded to, or why it was not."""
+        self.content["published"] = dict(entry)
 
     def stage_finished(self, name: str, entry: Mapping[str, Any]) -> None:
         """What a stage used."""
