@@ -82,6 +82,7 @@ class Evaluator:
         if not self.problems:
             raise ValueError(f"stages.{name}: there are no held-out problems to evaluate on")
         self.scorer = Scorer(stage.reward, encoder)
+        self.context_tokens = loaded.context
         optimizer = context.config.optimizer
         engine = context.engine.get(context.model_folder(stage.model_from), loaded.context)
         self.sampler = PolicySampler(

@@ -37,6 +37,29 @@ EVAL = (
     Metric("eval/format", "share", "Held-out completions in the required format.", "Close to 1."),
 )
 
+BUDGET = (
+    Metric(
+        "budget/<name>/accuracy",
+        "share",
+        "Held-out accuracy when thinking is cut at so many tokens, and extended so many times (`16_tokens_1_waits`).",
+        "It rises with the budget; where it does not, more thinking buys nothing.",
+    ),
+    Metric("budget/<name>/thinking_tokens", "tokens", "Mean tokens of thinking at that budget, forced ones included."),
+    Metric(
+        "budget/<name>/control",
+        "share",
+        "s1's Control for one number of waits: completions that think no longer than their budget.",
+        "1.",
+    ),
+    Metric(
+        "budget/<name>/scaling",
+        "points per 1,000 tokens",
+        "s1's Scaling: mean slope of accuracy over tokens of thinking, over all pairs of budgets.",
+        "Above zero.",
+    ),
+    Metric("budget/<name>/performance", "share", "s1's Performance: highest accuracy over the budgets."),
+)
+
 ALARM = (
     Metric(
         "alarm/<name>",
