@@ -78,12 +78,15 @@ def end_of_thinking(ids: Sequence[int], decode: Decode, stopped: bool) -> int | 
     text = decode(ids)
     if THINK_CLOSE not in text:
         return len(ids) - 1 if stopped else None
+    low, high = 1, len(ids)
+    while low < high:  # the shortest beginning that has the whole delimiter
+        middle = (low + high) // 2
+        low, high = (low, middle) if THINK_CLOSE in decode(ids[:middle]) else (middle + 1, high)
     at = text.index(THINK_CLOSE)
-    low, high = 0, len(ids)
-    while low < high:  # the largest prefix that decodes to no more than what comes before the delimiter
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if len(decode(ids[:middle])) <= at else (low, middle - 1)
-    return low
+    start = low - 1
+    while start > 0 and len(decode(ids[:start])) > at:  # as many steps as the delimiter has tokens
+        start -= 1
+    return start
 
 
 class Forcer:
