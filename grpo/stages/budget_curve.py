@@ -91,13 +91,18 @@ def comparison(before: Point, after: Point) -> dict[str, object]:
 
 
 def doublings(points: Sequence[Point]) -> list[dict[str, object]]:
-    """Each budget against the next one that is at least twice as large, with as many waits."""
-    found = []
-    for before in points:
+    """Each budget against the next one that is at least twice as large, with as many waits.
+
+    Left out where one wait less gave the very same completions: nothing new was measured.
+    """
+    found: dict[tuple[object, ...], dict[str, object]] = {}
+    for before in sorted(points, key=lambda one: (one.waits, one.budget)):
         larger = [one for one in points if one.waits == before.waits and one.budget >= 2 * before.budget]
         if larger:
-            found.append(comparison(before, min(larger, key=lambda one: one.budget)))
-    return found
+            after = min(larger, key=lambda one: one.budget)
+            same = tuple((one.budget, one.correct, one.thinking, one.waited) for one in (before, after))
+            found.setdefault(same, comparison(before, after))
+    return list(found.values())
 
 
 def extensions(points: Sequence[Point]) -> list[dict[str, object]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from grpo.stages.budget_curve import Point, comparison, curve, doublings, extensions, scaling, summary
@@ -39,6 +41,14 @@ def test_doublings_are_paired_and_judged() -> None:
     worse = comparison(more[0], more[1])
     assert worse["gain"] == pytest.approx(-2 / 3) and worse["measurable"] is True
     assert comparison(LOW, LOW)["ci95"] == [0.0, 0.0] and comparison(LOW, LOW)["measurable"] is False
+
+
+def test_what_no_wait_changed_is_not_compared_again() -> None:
+    again = [point(8, LOW.correct, LOW.thinking), point(16, MIDDLE.correct, MIDDLE.thinking)]
+    with_waits = [replace(one, waits=1) for one in again]
+    assert [one["to"] for one in doublings(again + with_waits)] == [{"budget": 16, "waits": 0}]
+    waited = [with_waits[0], replace(with_waits[1], waited=2)]
+    assert [one["to"] for one in doublings(again + waited)] == [{"budget": 16, "waits": w} for w in (0, 1)]
 
 
 def test_waits_are_compared_at_the_largest_budget() -> None:
