@@ -67,8 +67,11 @@ def seen_in_training(name: str, problems: Sequence[Problem], context: RunContext
     sources = {(repr(one.data), one.data_from): one for one in stages if isinstance(one, (SFTConfig, ReinforceConfig))}
     if not sources:
         return None
-    training = itertools.chain.from_iterable(context.problems(stage, "train") for stage in sources.values())
-    return contamination(problems, training)
+    key = (*sources, tuple(repr(problem.prompt) for problem in problems))
+    if key not in context.seen_in_training:
+        training = itertools.chain.from_iterable(context.problems(stage, "train") for stage in sources.values())
+        context.seen_in_training[key] = contamination(problems, training)
+    return context.seen_in_training[key]
 
 
 class Evaluator:

@@ -14,6 +14,8 @@ from tests.run.running import metrics, run_here, summary
 ROWS = [{"question": f"{a}+{a}=", "answer": str(2 * a)} for a in range(6)]
 """Problems with two operands below 8 occur in training; `data.arithmetic.held_out` leaves some out."""
 
+CHAT = {"question": [{"role": "user", "content": "what is 9+9?"}], "answer": "18"}
+
 
 def by_mode(folder: Path, stage: str) -> dict[str, Any]:
     return {entry["mode"]: entry for entry in summary(folder)["eval"] if entry["stage"] == stage}
@@ -23,7 +25,7 @@ def by_mode(folder: Path, stage: str) -> dict[str, Any]:
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("evaluated")
     rows = root / "rows.jsonl"
-    rows.write_text("".join(json.dumps(row) + "\n" for row in [*ROWS, {"question": "what is 9+9?", "answer": "18"}]))
+    rows.write_text("".join(json.dumps(row) + "\n" for row in [*ROWS, CHAT]))
     code, folder = run_here(
         root,
         "pipeline=[cold_start,cold_start_eval,rl_eval]",
@@ -88,3 +90,19 @@ def test_a_pipeline_that_trains_nothing_checks_nothing(tmp_path: Path) -> None:
     _, folder = run_here(tmp_path, "pipeline=[rl_eval]", "stages.rl_eval.model_from=base")
     assert by_mode(folder, "rl_eval")["greedy"]["contamination"] is None
     assert "eval/contaminated" not in metrics(folder)[0]
+
+
+def test_training_data_is_read_once_for_evaluations_of_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from grpo.stages import evaluate
+
+    compare, calls = evaluate.contamination, []
+
+    def counted(held_out: Any, training: Any) -> Any:
+        calls.append(len(held_out))
+        return compare(held_out, training)
+
+    monkeypatch.setattr(evaluate, "contamination", counted)
+    run_here(tmp_path, "pipeline=[cold_start,cold_start_eval,rl_eval]", "stages.rl_eval.model_from=cold_start")
+    assert calls == [8]
