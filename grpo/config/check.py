@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from grpo.config.check_algorithm import algorithm_problems, sampling_problems
+from grpo.config.check_evaluation import budget_problems, evaluation_problems
 from grpo.config.check_off_policy import correction_problems, filter_problems, staleness_problems
 from grpo.config.check_pipeline import pipeline_problems
 from grpo.config.check_publish import publish_problems
@@ -24,7 +25,7 @@ from grpo.config.check_slices import (
 )
 from grpo.config.errors import ConfigError, nearest
 from grpo.config.limits import RANGES, valid
-from grpo.config.schema import ExportConfig, ReinforceConfig, RunConfig
+from grpo.config.schema import BudgetConfig, EvaluateConfig, ExportConfig, ReinforceConfig, RunConfig
 from grpo.config.slices import AlgorithmConfig, DataConfig, RewardConfig, RolloutConfig
 
 
@@ -43,6 +44,10 @@ def check(config: RunConfig) -> None:
             found += correction_problems(path, part)
         elif isinstance(part, ExportConfig):
             found += publish_problems(path, part)
+        elif isinstance(part, EvaluateConfig):
+            found += evaluation_problems(path, part)
+        elif isinstance(part, BudgetConfig):
+            found += budget_problems(path, part)
         elif isinstance(part, ReinforceConfig):
             found += group_problems(path, part)
             shared = part.algorithm == config.algorithm

@@ -38,6 +38,13 @@ def inherited(cls: type[Slice], path: str) -> Slice:
     return cls(**values)
 
 
+def evaluation_rollout(temperature: float) -> RolloutConfig:
+    """The run's rollout slice, but for how it samples: figures stay comparable whatever training samples with."""
+    rollout = inherited(RolloutConfig, "rollout")
+    rollout.temperature, rollout.top_p, rollout.top_k, rollout.min_p = temperature, 1.0, 0, 0.0
+    return rollout
+
+
 @dataclass
 class StageConfig:
     """What every stage has."""
@@ -82,12 +89,38 @@ class ReinforceConfig(StageConfig):
 
 @dataclass
 class EvaluateConfig(StageConfig):
-    """Accuracy on held-out problems, sampled and greedy, with 95 % intervals."""
+    """Accuracy on held-out problems, sampled and greedy, with 95 % intervals.
+
+    Samples at temperature 1, unfiltered, unless its own `rollout` says otherwise.
+    """
 
     kind: str = "evaluate"
     samples_per_problem: int = 1
-    """Completions sampled per problem at temperature 1; greedy is one more."""
-    rollout: RolloutConfig = field(default_factory=lambda: inherited(RolloutConfig, "rollout"))
+    """Completions sampled per problem, each with a seed of its own; greedy is one more."""
+    rollout: RolloutConfig = field(default_factory=lambda: evaluation_rollout(1.0))
+    reward: RewardConfig = field(default_factory=lambda: inherited(RewardConfig, "reward"))
+
+
+@dataclass
+class BudgetConfig(StageConfig):
+    """Budget forcing: accuracy on held-out problems over the tokens a model may think with.
+
+    Greedy unless its own `rollout.temperature` is above 0. `rollout.max_tokens` limits thinking and answer together.
+    """
+
+    kind: str = "budget"
+    budgets: List[int] = field(default_factory=lambda: [8, 16, 32])
+    """Most tokens of thinking, rising: at the limit `end_text` is appended and the model goes on with the answer."""
+    waits: int = 2
+    """Most times `wait_text` takes the place of the end of thinking, while the budget lasts; each number from 0 is
+    measured."""
+    wait_text: str = "Wait"
+    """Appended in the place of the end of thinking."""
+    end_text: str = "</think><answer>"
+    """Appended where a budget is spent: the end of thinking, and whatever opens an answer in the run's format."""
+    samples_per_problem: int = 1
+    """Completions per problem; more than 1 needs a temperature above 0."""
+    rollout: RolloutConfig = field(default_factory=lambda: evaluation_rollout(0.0))
     reward: RewardConfig = field(default_factory=lambda: inherited(RewardConfig, "reward"))
 
 

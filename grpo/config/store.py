@@ -23,6 +23,7 @@ STAGE_KINDS: dict[str, type[schema.StageConfig]] = {
     "sft": schema.SFTConfig,
     "reinforce": schema.ReinforceConfig,
     "evaluate": schema.EvaluateConfig,
+    "budget": schema.BudgetConfig,
     "export": schema.ExportConfig,
 }
 """`kind` of a stage to its class."""

@@ -127,6 +127,10 @@ class PromptEncoder:
         assert isinstance(text, str)
         return text
 
+    def encode_text(self, text: str) -> tuple[int, ...]:
+        """(T,) ids of text in the middle of a completion: no special token is added, tags that are tokens are one."""
+        return self._ids(text, add_special_tokens=False)
+
     def _prompt_ids(self, problem: Problem) -> tuple[int, ...]:
         if self._template is not None:
             return self._plain_ids(self._template.replace("{prompt}", _only_text(problem)))

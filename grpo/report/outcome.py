@@ -113,8 +113,8 @@ def headline(run: RunData) -> str:
     return (
         f'<div class="tiles">{tiles}</div><div class="grid two">{scales}</div>'
         '<p class="hint">Bars are 95 % intervals: with another draw of problems the accuracy would most likely '
-        "fall inside. Greedy takes the likeliest token each time; sampled draws at temperature 1, as in training."
-        "</p>"
+        "fall inside. Greedy takes the likeliest token each time; sampled draws at "
+        "temperature 1 unless the stage says otherwise.</p>"
     )
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 import yaml
 
 from grpo.report.alarms import alarm_list, legend, marks
+from grpo.report.budget import budget_curves
 from grpo.report.cost import SCROLL, RunTotal, cost_table, run_total, sum_totals, time_split
 from grpo.report.cost_sums import cost_sums
 from grpo.report.curves import overlay_curves, run_curves
+from grpo.report.evaluation import evaluation_table
 from grpo.report.outcome import accuracies, badge, by_mode, header, headline, largest_difference
 from grpo.report.read import RunData, read_run, text
 from grpo.report.samples import samples
@@ -54,13 +56,16 @@ def report_html(run: RunData) -> str:
         "Point at a chart, or focus it and use the arrow keys, to read values.</p>"
     )
     sections = [
-        ("result", "Result", headline(run) + largest_difference(run.summary)),
+        ("result", "Result", headline(run) + evaluation_table(run) + largest_difference(run.summary)),
         ("alarms", "Alarms", alarm_list(alarms)),
         ("curves", "Curves", f'{lead}{legend(alarms)}<div class="grid">{curves}</div>'),
         ("cost", "Time and cost", time_split(run) + cost_table(run) + cost_sums(run)),
         ("rollouts", "Rollouts", samples(run)),
         ("config", "Config", _config(run)),
     ]
+    forced = budget_curves(run)
+    if forced:
+        sections.insert(1, ("budget", "Thinking budget", forced))
     return document(f"{run.name}: training report", header(run), sections)
 
 

@@ -39,7 +39,7 @@ SCRIPT = """
     function show(index) {
       place = Math.max(0, Math.min(every.length - 1, index));
       var step = every[place], scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
-      tip.textContent = 'step ' + step.toLocaleString('en');
+      tip.textContent = data.across + ' ' + step.toLocaleString('en');
       data.series.forEach(function (one, i) {
         var at = nearest(one.steps, step);
         var far = Math.abs(one.steps[at] - step) > (data.x[1] - data.x[0]) / 50;

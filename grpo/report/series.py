@@ -20,7 +20,8 @@ class Series:
     label: str
     tone: int
     """Place in the palette."""
-    steps: tuple[int, ...]
+    steps: tuple[float, ...]
+    """Where the points lie across: steps of the run, unless the chart says otherwise."""
     values: tuple[float, ...]
     stages: tuple[str, ...]
     low: tuple[float | None, ...] = ()

@@ -30,6 +30,8 @@ class Chart:
     series: tuple[Series, ...]
     stages: tuple[StageSpan, ...]
     caption: str
+    across: str = "step"
+    """What the horizontal axis counts."""
     marks: tuple[Mark, ...] = ()
     """Alarms; those before or after the chart's steps are left out."""
 
@@ -90,8 +92,8 @@ def _in_words(chart: Chart) -> str:
     for one in chart.series:
         if one.values:
             words.append(
-                f"{one.label} from {by_unit(one.values[0], chart.unit)} at step {one.steps[0]} "
-                f"to {by_unit(one.values[-1], chart.unit)} at step {one.steps[-1]}"
+                f"{one.label} from {by_unit(one.values[0], chart.unit)} at {chart.across} {one.steps[0]:g} "
+                f"to {by_unit(one.values[-1], chart.unit)} at {chart.across} {one.steps[-1]:g}"
             )
     return "; ".join(words)
 
@@ -114,6 +116,7 @@ def _data(chart: Chart, frame: Frame) -> str:
             "x": [frame.first, frame.last],
             "y": [frame.low, frame.high],
             "box": box,
+            "across": chart.across,
             "percent": chart.unit == "share",
             "series": series,
         },

@@ -33,6 +33,7 @@ class Summary:
             "cost": {},
             "eval": [],
             "eval_gain": [],
+            "budget": [],
             "alarms": [],
             "published": None,
             "sync_logprob_diff_max": None,
@@ -41,7 +42,7 @@ class Summary:
 
     def restore(self, earlier: Mapping[str, Any]) -> None:
         """Take over what finished stages of a resumed run have written."""
-        for key in ("eval", "eval_gain", "stages", "published", "sync_logprob_diff_max"):
+        for key in ("eval", "eval_gain", "budget", "stages", "published", "sync_logprob_diff_max"):
             self.content[key] = earlier.get(key, self.content[key])
         self.content["cost"] = dict(earlier.get("cost") or {})
 
@@ -63,6 +64,10 @@ class Summary:
         same = ("from", "to", "mode")
         kept = [e for e in self.content["eval_gain"] if any(e[key] != entry[key] for key in same)]
         self.content["eval_gain"] = [*kept, dict(entry)]
+
+    def add_budget(self, entry: Mapping[str, Any]) -> None:
+        """The curve of one budget stage, replacing that of an earlier attempt at it."""
+        self.content["budget"] = [e for e in self.content["budget"] if e["stage"] != entry["stage"]] + [dict(entry)]
 
     def set_alarms(self, rings: Sequence[Ring]) -> None:
         """Every ring of the run so far: name, stage, step and text."""

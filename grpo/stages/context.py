@@ -9,6 +9,7 @@ from typing import Literal
 
 from grpo.config.schema import RunConfig, StageConfig
 from grpo.cost.book import CostBook
+from grpo.data.contamination import Contamination
 from grpo.data.load import load_split
 from grpo.data.prompts import PromptEncoder
 from grpo.model.load import LoadedModel, load_model, local_folder
@@ -45,6 +46,8 @@ class RunContext:
     step: int = 0
     """Steps of the whole run done so far."""
     alarms: AlarmWatch = field(default_factory=AlarmWatch)
+    seen_in_training: dict[tuple[object, ...], Contamination] = field(default_factory=dict)
+    """By training sources and held-out problems, so that later evaluations of the same need not read the data again."""
     stopping: Ring | None = None
     """The ring that asks the run to stop."""
     costs: CostBook | None = None

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from grpo.config.schema import EvaluateConfig
+from grpo.config.schema import BudgetConfig, EvaluateConfig, ReinforceConfig, SFTConfig
+from grpo.data.contamination import Contamination, contamination
 from grpo.run.atomic import write_json
 from grpo.run.memory import GAUGE
 from grpo.stages.context import RunContext
 from grpo.stages.engine_slot import EVALUATED_AT_ONCE
-from grpo.stages.intervals import mean_interval, paired_gain, pass_at_k, wilson
+from grpo.stages.evaluation import Evaluation, evaluation_metrics
+from grpo.stages.intervals import paired_gain
 from grpo.stages.reinforce import sampling_settings
+from grpo.stages.sampled import PASSED
 from grpo.stages.sampler import PolicySampler
 from grpo.stages.scoring import Scorer
 from grpo.stages.totals import Clock, StageTotals
-from grpo.types import SamplingSettings
+from grpo.types import Group, Problem, SamplingSettings
 from grpo.update.mismatch import mismatch_limit
 from grpo.update.packing import PackingLimits
 from grpo.update.policy import Policy
@@ -26,43 +30,12 @@ PROBLEMS_FILE = "problems.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """One way of answering every held-out problem."""
+class Marks:
+    """What the scorer says of a batch of completions; fields as those of `Evaluation`."""
 
-    mode: str
-    """`sampled` (temperature 1) or `greedy`."""
-    samples: int
-    correct: tuple[float, ...]
-    """(problems,): share of each problem's samples for which the first reward function gave 1."""
+    right: tuple[tuple[float, ...], ...]
+    answers: tuple[tuple[str | None, ...], ...]
     second: tuple[float, ...]
-    """(problems,): mean of the second reward function, the format; empty when there is none."""
-    tokens: int
-
-    @property
-    def accuracy(self) -> float:
-        return sum(self.correct) / len(self.correct)
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 %: Wilson's for one sample per problem, else over the problems' means."""
-        if self.samples == 1:
-            return wilson(sum(self.correct), len(self.correct))
-        return mean_interval(self.correct)
-
-    def summary(self, stage: str) -> dict[str, object]:
-        """An entry of `summary.json`'s `eval` list."""
-        right = [round(share * self.samples) for share in self.correct]
-        ks = [k for k in (1, 2, 4, 8, 16, 32, 64) if k <= self.samples]
-        return {
-            "stage": stage,
-            "split": "held_out",
-            "mode": self.mode,
-            "accuracy": self.accuracy,
-            "ci95": list(self.interval),
-            "n": len(self.correct),
-            "samples_per_problem": self.samples,
-            "pass_at_k": {str(k): sum(pass_at_k(self.samples, r, k) for r in right) / len(right) for k in ks},
-        }
 
 
 def run_evaluate(name: str, stage: EvaluateConfig, context: RunContext, checkpoint: Path | None) -> StageTotals:
@@ -80,17 +53,33 @@ def run_evaluate(name: str, stage: EvaluateConfig, context: RunContext, checkpoi
         evaluator.scorer.close()
     write_json(context.folder.stage(name) / PROBLEMS_FILE, {one.mode: list(one.correct) for one in found})
     _report(name, found, context)
-    context.summary.add_evaluations([one.summary(name) for one in found])
-    values = _metrics(found) | clock.metrics() | {"memory/peak_rss_bytes": float(GAUGE.peak_of(name))}
+    seen = seen_in_training(name, evaluator.problems, context)
+    context.summary.add_evaluations([_entry(name, one, seen) for one in found])
+    values = evaluation_metrics(found) | clock.metrics() | {"memory/peak_rss_bytes": float(GAUGE.peak_of(name))}
+    if seen is not None:
+        values["eval/contaminated"] = _mean(seen.contaminated)
     totals = StageTotals(wall_seconds=clock.elapsed, tokens_sampled=sum(one.tokens for one in found))
     context.log(name, 1, values, totals, last=True)
     return totals
 
 
+def seen_in_training(name: str, problems: Sequence[Problem], context: RunContext) -> Contamination | None:
+    """Which of the problems the pipeline's earlier stages have trained on; None when none of them trains."""
+    stages = [context.config.stages[one] for one in context.config.pipeline[: context.config.pipeline.index(name)]]
+    sources = {(repr(one.data), one.data_from): one for one in stages if isinstance(one, (SFTConfig, ReinforceConfig))}
+    if not sources:
+        return None
+    key = (*sources, tuple(repr(problem.prompt) for problem in problems))
+    if key not in context.seen_in_training:
+        training = itertools.chain.from_iterable(context.problems(stage, "train") for stage in sources.values())
+        context.seen_in_training[key] = contamination(problems, training)
+    return context.seen_in_training[key]
+
+
 class Evaluator:
     """One model, one set of problems, one scorer."""
 
-    def __init__(self, name: str, stage: EvaluateConfig, context: RunContext) -> None:
+    def __init__(self, name: str, stage: EvaluateConfig | BudgetConfig, context: RunContext) -> None:
         self.name, self.stage, self.context = name, stage, context
         loaded = context.load_model(stage.model_from)
         encoder = loaded.encoder(stage.data, stage.rollout.max_tokens)
@@ -98,6 +87,7 @@ class Evaluator:
         if not self.problems:
             raise ValueError(f"stages.{name}: there are no held-out problems to evaluate on")
         self.scorer = Scorer(stage.reward, encoder)
+        self.context_tokens = loaded.context
         optimizer = context.config.optimizer
         engine = context.engine.get(context.model_folder(stage.model_from), loaded.context)
         self.sampler = PolicySampler(
@@ -111,44 +101,42 @@ class Evaluator:
     def evaluate(self, mode: str) -> Evaluation:
         """Answer every problem in one mode and score it."""
         settings = self._settings(mode)
-        correct: list[float] = []
-        second: list[float] = []
+        parts: list[Marks] = []
         tokens = 0
         for start in range(0, len(self.problems), EVALUATED_AT_ONCE):
             problems = self.problems[start : start + EVALUATED_AT_ONCE]
             groups = self.sampler.sample(problems, settings, self.context.config.seed, self.name, mode)
-            scores = self.scorer(problems, groups, self.context.step + 1)
             tokens += sum(len(c.token_ids) for group in groups for c in group.completions)
-            correct += [_mean([float(s.parts[0] == 1.0) for s in group]) for group in scores]
-            if len(self.scorer.suite.labels) > 1:
-                second += [_mean([s.parts[1] or 0.0 for s in group]) for group in scores]
+            parts.append(self.mark(problems, groups))
         return Evaluation(
             mode=mode,
-            samples=settings.completions_per_prompt,
-            correct=tuple(correct),
-            second=tuple(second),
+            right=tuple(row for part in parts for row in part.right),
+            answers=tuple(row for part in parts for row in part.answers),
+            second=tuple(value for part in parts for value in part.second),
             tokens=tokens,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+        )
+
+    def mark(self, problems: Sequence[Problem], groups: Sequence[Group]) -> Marks:
+        """Score completions and read their answers."""
+        scores = self.scorer(problems, groups, self.context.step + 1)
+        has_second = len(self.scorer.suite.labels) > 1
+        return Marks(
+            right=tuple(tuple(float(score.parts[0] == PASSED) for score in row) for row in scores),
+            answers=self.scorer.answers(groups),
+            second=tuple(_mean([score.parts[1] or 0.0 for score in row]) for row in scores) if has_second else (),
         )
 
     def _settings(self, mode: str) -> SamplingSettings:
-        base = replace(sampling_settings(self.stage.rollout), top_p=1.0, top_k=0, min_p=0.0)
+        base = sampling_settings(self.stage.rollout)
         if mode == "greedy":
-            return replace(base, completions_per_prompt=1, temperature=0.0)
-        return replace(base, completions_per_prompt=self.stage.samples_per_problem, temperature=1.0)
+            return replace(base, completions_per_prompt=1, temperature=0.0, top_p=1.0, top_k=0, min_p=0.0)
+        return replace(base, completions_per_prompt=self.stage.samples_per_problem)
 
 
-def _metrics(found: Sequence[Evaluation]) -> dict[str, float]:
-    metrics: dict[str, float] = {}
-    for one in found:
-        low, high = one.interval
-        metrics |= {
-            f"eval/{one.mode}_accuracy": one.accuracy,
-            f"eval/{one.mode}_accuracy_low": low,
-            f"eval/{one.mode}_accuracy_high": high,
-        }
-    if found[0].second:
-        metrics["eval/format"] = _mean(found[0].second)
-    return metrics
+def _entry(name: str, one: Evaluation, seen: Contamination | None) -> dict[str, object]:
+    return one.summary(name) | {"contamination": None if seen is None else seen.summary(one.correct)}
 
 
 def _report(name: str, found: Sequence[Evaluation], context: RunContext) -> None:
@@ -161,7 +149,16 @@ def _report(name: str, found: Sequence[Evaluation], context: RunContext) -> None
             gain, (least, most) = paired_gain(before[one.mode], one.correct)
             line += f", gain over {since} {100 * gain:+.1f} points ({100 * least:+.1f} to {100 * most:+.1f})"
             context.summary.add_gain({"from": since, "to": name, "mode": one.mode, "gain": gain, "ci95": [least, most]})
-        context.tracker.message(line)
+        context.tracker.message(line + "".join(_at_k(one)))
+
+
+def _at_k(one: Evaluation) -> Iterator[str]:
+    """What several samples of a problem add to the line."""
+    if one.samples > 1:
+        yield f", pass@{one.samples} {_mean(one.pass_at(one.samples)):.1%}"
+        if one.answers:
+            yield f", maj@{one.samples} {_mean(one.maj_at(one.samples)):.1%}"
+        yield f", from sample to sample {100 * (one.std_between_samples or 0.0):.1f} points (std)"
 
 
 def _previous(name: str, context: RunContext) -> tuple[str, dict[str, list[float]]]:

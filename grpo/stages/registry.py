@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from grpo.stages.budget import run_budget
 from grpo.stages.context import RunContext
 from grpo.stages.evaluate import run_evaluate
 from grpo.stages.export import run_export
@@ -20,5 +21,6 @@ STAGES: dict[str, StageFunction] = {
     "sft": run_sft,
     "reinforce": run_reinforce,
     "evaluate": run_evaluate,
+    "budget": run_budget,
     "export": run_export,
 }

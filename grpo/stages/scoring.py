@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from grpo.algorithm.advantages import Advantage
 from grpo.config.slices import RewardConfig
 from grpo.data.prompts import PromptEncoder
+from grpo.rewards.answers import answers_of
 from grpo.rewards.suite import RewardSuite, build_suite
 from grpo.stages.sampled import SampledGroups
 from grpo.track.records import Cells, RolloutRecord, ScoredCompletion, ScoredGroup
@@ -28,6 +29,9 @@ class Scorer:
             config.settings,
         )
         self._encoder = encoder
+        first = config.functions[0]
+        settings = config.settings.get(self.suite.labels[0]) or {}
+        self._answers = answers_of(first, settings, in_process=config.in_process)
 
     def __call__(self, problems: Sequence[Problem], groups: Sequence[Group], step: int) -> list[list[Score]]:
         """A score per completion; `step` is the run's.
@@ -48,6 +52,14 @@ class Scorer:
             extra=tuple(tuple(next(cells) for _ in group.completions) for group in groups),
             logged=dict(self.suite.metrics),
         )
+
+    def answers(self, groups: Sequence[Group]) -> tuple[tuple[str | None, ...], ...]:
+        """(P, G): what the first reward function takes for the answers; empty when it does not say."""
+        if self._answers is None:
+            return ()
+        texts = [self._encoder.decode(one.token_ids) for group in groups for one in group.completions]
+        found = iter(self._answers(texts))
+        return tuple(tuple(next(found) for _ in group.completions) for group in groups)
 
     def metrics(self, sampled: SampledGroups) -> dict[str, float]:
         """Means and spreads of the scores, and what the functions themselves logged."""

@@ -14,7 +14,7 @@ from grpo.track.alarms.page import alarm_table
 from grpo.track.definitions.off_policy import OFF_POLICY
 from grpo.track.definitions.policy import POLICY
 from grpo.track.definitions.rollout import COMPLETIONS, REWARD
-from grpo.track.definitions.run import ALARM, COST, EVAL, SPEED
+from grpo.track.definitions.run import ALARM, BUDGET, COST, EVAL, SPEED
 from grpo.track.definitions.selection import SELECTION
 from grpo.track.metric import Metric
 
@@ -32,6 +32,7 @@ SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("Policy", POLICY),
     ("Off-policy", OFF_POLICY),
     ("Evaluation", EVAL),
+    ("Budget forcing", BUDGET),
     ("Alarms", ALARM),
     ("Cost", COST),
     ("Speed and memory", SPEED),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from grpo.config.schema import EvaluateConfig, ReinforceConfig, RunConfig, SFTConfig
+from grpo.config.schema import BudgetConfig, EvaluateConfig, ReinforceConfig, RunConfig, SFTConfig
 from grpo.config.selection import problems_at_once, samplings
 
 
@@ -21,6 +21,11 @@ def batch_lines(config: RunConfig) -> Iterator[str]:
             yield (
                 f"{name}: at most {held_out_problems(stage):,} held-out problems × "
                 f"({stage.samples_per_problem} sampled + 1 greedy) completions"
+            )
+        elif isinstance(stage, BudgetConfig):
+            yield (
+                f"{name}: at most {held_out_problems(stage):,} held-out problems × {stage.samples_per_problem} × "
+                f"{len(stage.budgets)} budgets × {stage.waits + 1} numbers of waits"
             )
         else:
             yield f"{name}: writes the model of {stage.model_from}"
@@ -58,7 +63,7 @@ def plural(word: str, count: int) -> str:
     return word if count == 1 else word + ("es" if word.endswith("ch") else "s")
 
 
-def held_out_problems(stage: EvaluateConfig) -> int:
+def held_out_problems(stage: EvaluateConfig | BudgetConfig) -> int:
     """Most problems an evaluation looks at."""
     data = stage.data
     return min(data.arithmetic.held_out, data.eval_rows) if data.source == "arithmetic" else data.eval_rows

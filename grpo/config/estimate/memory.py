@@ -12,7 +12,7 @@ from grpo.config.check_slices import has_gpu
 from grpo.config.estimate import parts
 from grpo.config.estimate.batches import held_out_problems
 from grpo.config.estimate.shape import BYTES, Shape, adapter_parameters, parameter_count, shape_of
-from grpo.config.schema import EvaluateConfig, ReinforceConfig, RunConfig, SFTConfig
+from grpo.config.schema import BudgetConfig, EvaluateConfig, ReinforceConfig, RunConfig, SFTConfig
 
 LIBRARIES = {"cpu": 30 * 2**20, "cuda": 0}
 """What libraries take at their first use: modelling code, thread pools, packing buffers of matrix products."""
@@ -20,6 +20,8 @@ VLLM_LIBRARIES = 600 * 2**20
 """Resident after vLLM's import and start, which are part of the run; on a GPU it lies on the host."""
 MOST_AT_ONCE, EVALUATED_AT_ONCE = 1024, 128
 """As in `grpo.stages.engine_slot`, which imports torch."""
+Sampling = ReinforceConfig | EvaluateConfig | BudgetConfig
+"""Stages that sample."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +98,11 @@ class _Run:
             yield self._phase("", "create", {"weights": self.parameters * parts.FLOAT})
         for name in self.config.pipeline:
             stage = self.config.stages[name]
-            if isinstance(stage, (ReinforceConfig, EvaluateConfig)):
+            if isinstance(stage, Sampling):
                 self.engine_started = stage.rollout.engine != "scripted"
             if isinstance(stage, (ReinforceConfig, SFTConfig)):
                 yield from self._learning(name, stage)
-            elif isinstance(stage, EvaluateConfig):
+            elif isinstance(stage, (EvaluateConfig, BudgetConfig)):
                 rows = min(MOST_AT_ONCE, held_out_problems(stage) * stage.samples_per_problem, EVALUATED_AT_ONCE)
                 yield self._rollout(name, stage, rows, {})
             else:
@@ -154,7 +156,7 @@ class _Run:
         }
         return self._phase(name, "update", found)
 
-    def _rollout(self, name: str, stage: ReinforceConfig | EvaluateConfig, rows: int, kept: dict[str, int]) -> Phase:
+    def _rollout(self, name: str, stage: Sampling, rows: int, kept: dict[str, int]) -> Phase:
         held = {"weights": self.weights, **kept}
         if stage.rollout.engine == "transformers" and self.shape is not None:
             tokens = parts.prompt_tokens(stage.data) + stage.rollout.max_tokens

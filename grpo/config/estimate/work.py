@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from grpo.config.estimate.batches import held_out_problems
-from grpo.config.schema import EvaluateConfig, ReinforceConfig, RunConfig, SFTConfig
+from grpo.config.schema import BudgetConfig, EvaluateConfig, ReinforceConfig, RunConfig, SFTConfig
 from grpo.config.selection import problems_at_once, samplings, token_limit
 
 
@@ -32,6 +32,8 @@ def work_of(config: RunConfig) -> list[StageWork]:
             trained = stage.steps * stage.demonstrations_per_step * config.rollout.max_tokens
         elif isinstance(stage, EvaluateConfig):
             sampled = held_out_problems(stage) * (stage.samples_per_problem + 1) * stage.rollout.max_tokens
+        elif isinstance(stage, BudgetConfig):
+            sampled = budget_work(stage)
         found.append(StageWork(name=name, sampled=sampled, trained=trained))
     return found
 
@@ -43,6 +45,13 @@ def reinforce_work(stage: ReinforceConfig) -> tuple[int, int]:
     group_tokens = sum(limits) * stage.rollout.completions_per_prompt
     begun = problems_at_once(selection, stage.prompts_per_step) * samplings(selection)
     return begun * group_tokens, stage.prompts_per_step * group_tokens
+
+
+def budget_work(stage: BudgetConfig) -> int:
+    """Thinking is sampled once for each number of waits, and cut for the smaller budgets; an answer for each point."""
+    most = stage.rollout.max_tokens
+    answers = sum(most - budget for budget in stage.budgets) * (stage.waits + 1)
+    return held_out_problems(stage) * stage.samples_per_problem * (most * (stage.waits + 1) + answers)
 
 
 def training_flops(parameters: int, work: list[StageWork]) -> int:

@@ -8,7 +8,7 @@ EVAL = (
     Metric(
         "eval/sampled_accuracy",
         "share",
-        "Held-out accuracy of completions sampled at temperature 1.",
+        "Held-out accuracy of sampled completions, at temperature 1 unless the stage says otherwise; avg@k.",
         "Higher after training than before, by more than the interval is wide.",
     ),
     Metric("eval/sampled_accuracy_low", "share", "Lower end of its 95 % interval."),
@@ -21,7 +21,43 @@ EVAL = (
     ),
     Metric("eval/greedy_accuracy_low", "share", "Lower end of its 95 % interval."),
     Metric("eval/greedy_accuracy_high", "share", "Upper end of its 95 % interval."),
+    Metric("eval/pass@<name>", "share", "Held-out problems of which at least one of k samples is right, unbiased."),
+    Metric("eval/maj@<name>", "share", "Held-out problems of which the most common answer of k samples is right."),
+    Metric(
+        "eval/std_between_samples",
+        "share",
+        "Standard deviation of the accuracy from one sample of all problems to the next, each with seeds of its own.",
+    ),
+    Metric(
+        "eval/contaminated",
+        "share",
+        "Held-out problems that share 10 words in a row, or the whole text, with problems trained on before.",
+        "Zero; above it, compare the accuracies with and without them in summary.json.",
+    ),
     Metric("eval/format", "share", "Held-out completions in the required format.", "Close to 1."),
+)
+
+BUDGET = (
+    Metric(
+        "budget/<name>/accuracy",
+        "share",
+        "Held-out accuracy when thinking is cut at so many tokens, and extended so many times (`16_tokens_1_waits`).",
+        "It rises with the budget; where it does not, more thinking buys nothing.",
+    ),
+    Metric("budget/<name>/thinking_tokens", "tokens", "Mean tokens of thinking at that budget, forced ones included."),
+    Metric(
+        "budget/<name>/control",
+        "share",
+        "s1's Control for one number of waits: completions that think no longer than their budget.",
+        "1.",
+    ),
+    Metric(
+        "budget/<name>/scaling",
+        "points per 1,000 tokens",
+        "s1's Scaling: mean slope of accuracy over tokens of thinking, over all pairs of budgets.",
+        "Above zero.",
+    ),
+    Metric("budget/<name>/performance", "share", "s1's Performance: highest accuracy over the budgets."),
 )
 
 ALARM = (

@@ -1,0 +1,91 @@
+"""Do held-out problems occur in the training set? By n-grams of words, and exactly.
+
+Words are runs of letters and digits, case aside; a Chinese or Japanese character is a word of its own. A problem with
+fewer than n words can only match exactly. Time is linear in both sets, memory in the held-out one: training problems
+stream past an index of the held-out n-grams, compared as text and not by hashes, so that nothing matches by accident.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from grpo.types import Problem
+
+NGRAM_WORDS = 10
+"""n, as DeepSeek-R1's decontamination (Guo et al. 2025, arXiv 2501.12948); s1 takes 8."""
+BOILERPLATE_SHARE, BOILERPLATE_PROBLEMS = 0.1, 10
+"""An n-gram in more than this share of the held-out problems, and in more than so many, is their common wording, such
+as a line that asks for a box; it says nothing about a problem and is not counted."""
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W_\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contamination:
+    """Which held-out problems were found among the training problems."""
+
+    exact: tuple[bool, ...]
+    """(problems,): the same text, case and whitespace aside."""
+    overlapping: tuple[bool, ...]
+    """(problems,): n words in a row in common."""
+
+    @property
+    def contaminated(self) -> tuple[bool, ...]:
+        """(problems,): either."""
+        return tuple(one or other for one, other in zip(self.exact, self.overlapping, strict=True))
+
+    def summary(self, correct: Sequence[float]) -> dict[str, object]:
+        """Shares, and the accuracy with and without what was found; `correct` is (problems,)."""
+        found = self.contaminated
+        parts = {flag: [value for value, hit in zip(correct, found, strict=True) if hit == flag] for flag in (0, 1)}
+        return {
+            "ngram_words": NGRAM_WORDS,
+            "exact": _mean(self.exact),
+            "ngram": _mean(self.overlapping),
+            "share": _mean(found),
+            "accuracy_clean": _mean(parts[0]),
+            "accuracy_contaminated": _mean(parts[1]),
+        }
+
+
+def contamination(held_out: Sequence[Problem], training: Iterable[Problem]) -> Contamination:
+    """Compare prompts, system messages aside; answers play no part."""
+    texts = [_text(problem) for problem in held_out]
+    by_text, by_ngram = defaultdict(list), defaultdict(list)
+    for place, text in enumerate(texts):
+        by_text[_plain(text)].append(place)
+        for ngram in set(_ngrams(text)):
+            by_ngram[ngram].append(place)
+    most = max(BOILERPLATE_PROBLEMS, BOILERPLATE_SHARE * len(texts))
+    index = {ngram: places for ngram, places in by_ngram.items() if len(places) <= most}
+    exact, overlapping = [False] * len(texts), [False] * len(texts)
+    for problem in training:
+        text = _text(problem)
+        for place in by_text.get(_plain(text), ()):
+            exact[place] = True
+        if index:
+            for ngram in _ngrams(text):
+                for place in index.get(ngram, ()):
+                    overlapping[place] = True
+    return Contamination(exact=tuple(exact), overlapping=tuple(overlapping))
+
+
+def _text(problem: Problem) -> str:
+    if isinstance(problem.prompt, str):
+        return problem.prompt
+    return "\n".join(message["content"] for message in problem.prompt if message["role"] != "system")
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _ngrams(text: str) -> Iterator[str]:
+    words = _WORD.findall(text.casefold())
+    return (" ".join(words[start : start + NGRAM_WORDS]) for start in range(len(words) - NGRAM_WORDS + 1))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
