@@ -10,7 +10,15 @@ from pathlib import Path
 from grpo.config.errors import nearest
 from grpo.config.limits import registered
 from grpo.config.schema import ReinforceConfig
-from grpo.config.slices import ArithmeticConfig, DataConfig, LoraConfig, ModelConfig, RewardConfig, RolloutConfig, ScratchConfig
+from grpo.config.slices import (
+    ArithmeticConfig,
+    DataConfig,
+    LoraConfig,
+    ModelConfig,
+    RewardConfig,
+    RolloutConfig,
+    ScratchConfig,
+)
 
 
 def model_problems(model: ModelConfig) -> Iterator[str]:

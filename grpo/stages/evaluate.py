@@ -14,10 +14,11 @@ from grpo.stages.context import RunContext
 from grpo.stages.engine_slot import EVALUATED_AT_ONCE
 from grpo.stages.intervals import mean_interval, paired_gain, pass_at_k, wilson
 from grpo.stages.reinforce import sampling_settings
+from grpo.stages.reward_means import RewardMean, reward_means, reward_metrics
 from grpo.stages.sampler import PolicySampler
 from grpo.stages.scoring import Scorer
 from grpo.stages.totals import Clock, StageTotals
-from grpo.types import SamplingSettings
+from grpo.types import SamplingSettings, Score
 from grpo.update.mismatch import mismatch_limit
 from grpo.update.packing import PackingLimits
 from grpo.update.policy import Policy
@@ -36,6 +37,8 @@ class Evaluation:
     """(problems,): share of each problem's samples for which the first reward function gave 1."""
     second: tuple[float, ...]
     """(problems,): mean of the second reward function, the format; empty when there is none."""
+    rewards: tuple[RewardMean, ...]
+    """Every reward function but the first."""
     tokens: int
 
     @property
@@ -62,6 +65,7 @@ class Evaluation:
             "n": len(self.correct),
             "samples_per_problem": self.samples,
             "pass_at_k": {str(k): sum(pass_at_k(self.samples, r, k) for r in right) / len(right) for k in ks},
+            "rewards": {one.name: one.summary() for one in self.rewards},
         }
 
 
@@ -111,11 +115,13 @@ class Evaluator:
         settings = self._settings(mode)
         correct: list[float] = []
         second: list[float] = []
+        all_scores: list[list[Score]] = []
         tokens = 0
         for start in range(0, len(self.problems), EVALUATED_AT_ONCE):
             problems = self.problems[start : start + EVALUATED_AT_ONCE]
             groups = self.sampler.sample(problems, settings, self.context.config.seed, self.name, mode)
             scores = self.scorer(problems, groups, self.context.step + 1)
+            all_scores += scores
             tokens += sum(len(c.token_ids) for group in groups for c in group.completions)
             correct += [_mean([float(s.parts[0] == 1.0) for s in group]) for group in scores]
             if len(self.scorer.suite.labels) > 1:
@@ -125,6 +131,7 @@ class Evaluator:
             samples=settings.completions_per_prompt,
             correct=tuple(correct),
             second=tuple(second),
+            rewards=reward_means(self.scorer.suite.labels, all_scores),
             tokens=tokens,
         )
 
@@ -146,6 +153,7 @@ def _metrics(found: Sequence[Evaluation]) -> dict[str, float]:
         }
     if found[0].second:
         metrics["eval/format"] = _mean(found[0].second)
+    metrics |= reward_metrics(found[0].rewards)
     return metrics
 
 

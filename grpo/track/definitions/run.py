@@ -22,6 +22,12 @@ EVAL = (
     Metric("eval/greedy_accuracy_low", "share", "Lower end of its 95 % interval."),
     Metric("eval/greedy_accuracy_high", "share", "Upper end of its 95 % interval."),
     Metric("eval/format", "share", "Held-out completions in the required format.", "Close to 1."),
+    Metric(
+        "eval/<name>",
+        "",
+        "Mean of a reward function after the first over the sampled held-out completions; its 95 % interval is in "
+        "`summary.json`.",
+    ),
 )
 
 ALARM = (
