@@ -30,16 +30,16 @@ class Plan:
     """Everything that changes a result, and how many processes share the work."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
-    cold_steps: int = 300
+    cold_steps: int = 600
     """Supervised steps."""
     steps: int = 100
     """Rollouts of the reinforcement stage."""
     prompts: int = 32
     """Of a rollout, 8 completions each."""
     held_out: int = 400
-    weight: float = 0.5
+    weight: float = 1.0
     """Of the language reward beside 1 for a right answer and 0.1 for the format."""
-    lr: float = 1e-4
+    lr: float = 2e-4
     engine: str = "transformers"
     workers: int = 2
     """Processes of one thread."""

@@ -29,7 +29,7 @@ def test_sides_are_valid_configs_that_differ_in_one_weight(side: str, tmp_path: 
     config = load_config([*request.overrides, f"stages.rl.model_from={tmp_path}"])
     check(config)
     stage: Any = config.stages["rl"]
-    assert stage.reward.weights == [1.0, 0.1, {"with": 0.5, "without": 0.0}[side]]
+    assert stage.reward.weights == [1.0, 0.1, {"with": 1.0, "without": 0.0}[side]]
     assert stage.reward.functions[2] == "language_consistency"
     assert (config.seed, config.pipeline, stage.steps) == (1, ["rl", "rl_eval"], 3)
     assert config.data.arithmetic.mixed_steps >= 0.3
