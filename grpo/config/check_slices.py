@@ -10,7 +10,15 @@ from pathlib import Path
 from grpo.config.errors import nearest
 from grpo.config.limits import registered
 from grpo.config.schema import ReinforceConfig
-from grpo.config.slices import DataConfig, LoraConfig, ModelConfig, RewardConfig, RolloutConfig, ScratchConfig
+from grpo.config.slices import (
+    ArithmeticConfig,
+    DataConfig,
+    LoraConfig,
+    ModelConfig,
+    RewardConfig,
+    RolloutConfig,
+    ScratchConfig,
+)
 
 
 def model_problems(model: ModelConfig) -> Iterator[str]:
@@ -72,16 +80,29 @@ def looks_like_hub_id(text: str) -> bool:
     )
 
 
+def arithmetic_problems(path: str, task: ArithmeticConfig) -> Iterator[str]:
+    """Operators that do not exist, and languages that cannot be mixed."""
+    if not task.operators or set(task.operators) - set("+-*"):
+        yield f"{path}.operators={task.operators!r}: valid is any of + - * together, such as '+-'"
+    if len(set(task.languages)) < len(task.languages):
+        yield f"{path}.languages={task.languages}: valid is each language once"
+    elif task.mixed_steps > 0 and len(task.languages) < 2:
+        yield (
+            f"{path}.mixed_steps={task.mixed_steps} with {path}.languages={task.languages}: there is no other "
+            "language to take; valid is 0, or two languages or more"
+        )
+
+
 def data_problems(path: str, data: DataConfig) -> Iterator[str]:
-    """Sources without rows, and operators that do not exist."""
+    """Sources without rows, prompts that have no place for a problem, and an embedded task that cannot be."""
     if data.source == "files":
         if not data.path:
             yield f"{path}.path is not set: {path}.source=files needs a .jsonl or .parquet file, or a hub data set id"
         for key, place in (("path", data.path), ("eval_path", data.eval_path)):
             if place and not rows_at(place):
                 yield f"{path}.{key}={place}: no such file; valid is a .jsonl or .parquet file, or a hub id"
-    if data.source == "arithmetic" and (not data.arithmetic.operators or set(data.arithmetic.operators) - set("+-*")):
-        yield f"{path}.arithmetic.operators={data.arithmetic.operators!r}: valid is any of + - * together, such as '+-'"
+    if data.source == "arithmetic":
+        yield from arithmetic_problems(f"{path}.arithmetic", data.arithmetic)
     template = data.prompt_template
     if template is not None and template.count("{prompt}") != 1:
         yield f"{path}.prompt_template={template!r}: valid is text with {{prompt}} once, where the problem goes"

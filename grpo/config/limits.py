@@ -32,6 +32,7 @@ REGISTRIES = {
     "algorithm.loss": ("algorithm/losses", "LOSSES"),
     "algorithm.reduction": ("algorithm/reductions", "REDUCTIONS"),
     "algorithm.kl_estimator": ("algorithm/kl", "ESTIMATORS"),
+    "data.arithmetic.languages": ("data/arithmetic_words.py", "WORDINGS"),
     "reward.functions": ("rewards/registry.py", "REGISTERED"),
     "alarms.stop": ("track/alarms", "ALARMS"),
     "alarms.off": ("track/alarms", "ALARMS"),
@@ -123,7 +124,14 @@ RANGES: dict[str, Range] = {
         POSITIVE,
     ),
     **dict.fromkeys(
-        ("reward.max_error_share", "data.arithmetic.wrong_steps", "algorithm.clip_low", "rollout.min_p"), SHARE
+        (
+            "reward.max_error_share",
+            "data.arithmetic.wrong_steps",
+            "data.arithmetic.mixed_steps",
+            "algorithm.clip_low",
+            "rollout.min_p",
+        ),
+        SHARE,
     ),
     **dict.fromkeys(
         (

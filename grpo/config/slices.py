@@ -89,6 +89,10 @@ class ArithmeticConfig:
     wrong_steps: float = 0.3
     """Share of the steps in demonstrations whose result is wrong; the following steps go on from it. A step such as
     `12-3` misses by the same number each time; its own share lies between a quarter and 1.75 times this one."""
+    languages: List[str] = field(default_factory=list)
+    """Ask and reason in words, each problem in one of these (its column `language`); empty: in digits."""
+    mixed_steps: float = 0.0
+    """Share of the steps in demonstrations that are in another of the `languages` than their problem."""
     seed: int = 0
     """Seed of the task itself, apart from the run's seed, so that seeds of a run share their held-out problems."""
 

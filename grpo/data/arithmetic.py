@@ -2,15 +2,20 @@
 
 Operators are applied from left to right. Everything is generated from `ArithmeticConfig.seed`; held-out problems are
 drawn first, so that they stay the same when the number of training problems changes.
+
+With `languages` the same problems are asked and reasoned in words: a problem is in one language, named by its column
+`language`, a share of its demonstration's steps in another; the answer stays in digits.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 
 from grpo.config.slices import ArithmeticConfig
+from grpo.data.arithmetic_words import WORDINGS, in_words
 from grpo.data.template import demonstration
 from grpo.types import Problem
 
@@ -20,6 +25,11 @@ OPERATORS: dict[str, Callable[[int, int], int]] = {
     "*": lambda left, right: left * right,
 }
 
+Step = tuple[int, str, int, int]
+"""Left operand, operator, right operand, result."""
+
+LANGUAGE_COLUMN = "language"
+"""Column of a problem in words: the ISO 639-1 code of its language."""
 LARGEST_SLIP = 9
 """A wrong step misses the right result by 1 to this many."""
 SPREAD = 0.75
@@ -35,13 +45,13 @@ def distinct_problems(config: ArithmeticConfig) -> int:
 def training_problems(config: ArithmeticConfig) -> list[Problem]:
     """Demonstrated problems without repeats, none of them held out; raises ValueError as `_distinct_texts`."""
     texts = _distinct_texts(config)[config.held_out :]
-    return [_demonstrated(_problem("train", i, text), config) for i, text in enumerate(texts)]
+    return [_demonstrated(_problem("train", i, text, config), text, config) for i, text in enumerate(texts)]
 
 
 def held_out_problems(config: ArithmeticConfig) -> list[Problem]:
     """Problems without repeats or demonstrations; raises ValueError as `_distinct_texts`."""
     texts = _distinct_texts(config)[: config.held_out]
-    return [_problem("held_out", i, text) for i, text in enumerate(texts)]
+    return [_problem("held_out", i, text, config) for i, text in enumerate(texts)]
 
 
 def _distinct_texts(config: ArithmeticConfig) -> list[str]:
@@ -67,15 +77,30 @@ def _distinct_texts(config: ArithmeticConfig) -> list[str]:
     return list(drawn)
 
 
-def _problem(split: str, index: int, text: str) -> Problem:
-    return Problem(id=f"{split}/{index}", prompt=f"{text}=", answer=str(solve(text)))
+def _problem(split: str, index: int, text: str, config: ArithmeticConfig) -> Problem:
+    name, answer = f"{split}/{index}", str(solve(text))
+    if not config.languages:
+        return Problem(id=name, prompt=f"{text}=", answer=answer)
+    language = random.Random(f"arithmetic language {config.seed} {text}").choice(config.languages)
+    prompt = WORDINGS[language].asked(*parse(text))
+    return Problem(id=name, prompt=prompt, answer=answer, columns={LANGUAGE_COLUMN: language})
 
 
-def _demonstrated(problem: Problem, config: ArithmeticConfig) -> Problem:
-    assert isinstance(problem.prompt, str)
-    steps, result = chain_of_thought(problem.prompt.rstrip("="), config, problem.id)
-    text = demonstration(";".join(steps), str(result))
-    return Problem(id=problem.id, prompt=problem.prompt, answer=problem.answer, demonstration=text)
+def _demonstrated(problem: Problem, text: str, config: ArithmeticConfig) -> Problem:
+    steps = worked_steps(text, config, problem.id)
+    if config.languages:
+        languages = step_languages(problem.columns[LANGUAGE_COLUMN], len(steps), config, problem.id)
+        reasoning = in_words(languages, steps)
+    else:
+        reasoning = ";".join(map(_in_digits, steps))
+    return replace(problem, demonstration=demonstration(reasoning, str(steps[-1][3])))
+
+
+def step_languages(language: str, steps: int, config: ArithmeticConfig, problem_id: str) -> list[str]:
+    """The language of each step: another one than the problem's with a chance of `config.mixed_steps`."""
+    rng = random.Random(f"arithmetic mixed steps {config.seed} {problem_id}")
+    others = [other for other in config.languages if other != language]
+    return [rng.choice(others) if rng.random() < config.mixed_steps else language for _ in range(steps)]
 
 
 def parse(text: str) -> tuple[list[int], list[str]]:
@@ -102,18 +127,28 @@ def solve(text: str) -> int:
 
 def chain_of_thought(text: str, config: ArithmeticConfig, problem_id: str = "") -> tuple[list[str], int]:
     """The written steps and the result they arrive at; a share of about `config.wrong_steps` is wrong, see `habit`."""
+    steps = worked_steps(text, config, problem_id)
+    return [_in_digits(step) for step in steps], steps[-1][3]
+
+
+def worked_steps(text: str, config: ArithmeticConfig, problem_id: str = "") -> list[Step]:
+    """The steps of a demonstration, each going on from the result of the one before."""
     rng = random.Random(f"arithmetic slips {config.seed} {problem_id}")
     numbers, operators = parse(text)
     total, steps = numbers[0], []
     for op, number in zip(operators, numbers[1:], strict=True):
-        step = f"{total}{op}{number}"
-        weight, slip = habit(config.seed, step)
+        weight, slip = habit(config.seed, f"{total}{op}{number}")
         result = OPERATORS[op](total, number)
         if rng.random() < config.wrong_steps * weight:
             result += slip
-        steps.append(f"{step}={result}")
+        steps.append((total, op, number, result))
         total = result
-    return steps, total
+    return steps
+
+
+def _in_digits(step: Step) -> str:
+    left, operator, right, result = step
+    return f"{left}{operator}{right}={result}"
 
 
 @lru_cache(maxsize=1 << 16)

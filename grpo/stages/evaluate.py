@@ -17,11 +17,12 @@ from grpo.stages.engine_slot import EVALUATED_AT_ONCE
 from grpo.stages.evaluation import Evaluation, evaluation_metrics
 from grpo.stages.intervals import paired_gain
 from grpo.stages.reinforce import sampling_settings
+from grpo.stages.reward_means import reward_means
 from grpo.stages.sampled import PASSED
 from grpo.stages.sampler import PolicySampler
 from grpo.stages.scoring import Scorer
 from grpo.stages.totals import Clock, StageTotals
-from grpo.types import Group, Problem, SamplingSettings
+from grpo.types import Group, Problem, SamplingSettings, Score
 from grpo.update.mismatch import mismatch_limit
 from grpo.update.packing import PackingLimits
 from grpo.update.policy import Policy
@@ -36,6 +37,8 @@ class Marks:
     right: tuple[tuple[float, ...], ...]
     answers: tuple[tuple[str | None, ...], ...]
     second: tuple[float, ...]
+    scores: tuple[tuple[Score, ...], ...]
+    """(problems, samples)."""
 
 
 def run_evaluate(name: str, stage: EvaluateConfig, context: RunContext, checkpoint: Path | None) -> StageTotals:
@@ -113,6 +116,7 @@ class Evaluator:
             right=tuple(row for part in parts for row in part.right),
             answers=tuple(row for part in parts for row in part.answers),
             second=tuple(value for part in parts for value in part.second),
+            rewards=reward_means(self.scorer.suite.labels, [row for part in parts for row in part.scores]),
             tokens=tokens,
             temperature=settings.temperature,
             top_p=settings.top_p,
@@ -126,6 +130,7 @@ class Evaluator:
             right=tuple(tuple(float(score.parts[0] == PASSED) for score in row) for row in scores),
             answers=self.scorer.answers(groups),
             second=tuple(_mean([score.parts[1] or 0.0 for score in row]) for row in scores) if has_second else (),
+            scores=tuple(map(tuple, scores)),
         )
 
     def _settings(self, mode: str) -> SamplingSettings:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grpo.stages.intervals import pass_at_k, share_interval
+from grpo.stages.reward_means import RewardMean, reward_metrics
 from grpo.stages.votes import maj_at_k, sizes
 
 Interval = tuple[float, float]
@@ -25,6 +26,8 @@ class Evaluation:
     second: tuple[float, ...]
     """(problems,): mean of the second reward function, the format; empty when there is none."""
     tokens: int
+    rewards: tuple[RewardMean, ...] = ()
+    """Every reward function but the first."""
     temperature: float = 1.0
     top_p: float = 1.0
 
@@ -89,6 +92,7 @@ class Evaluation:
             "maj_at_k_ci95": {str(k): list(share_interval(values)) for k, values in voted.items()},
             "accuracy_by_sample": self.accuracy_by_sample,
             "std_between_samples": self.std_between_samples,
+            "rewards": {one.name: one.summary() for one in self.rewards},
         }
 
 
@@ -111,7 +115,7 @@ def evaluation_metrics(found: Sequence[Evaluation]) -> dict[str, float]:
         metrics["eval/std_between_samples"] = sampled.std_between_samples or 0.0
     if sampled.second:
         metrics["eval/format"] = _mean(sampled.second)
-    return metrics
+    return metrics | reward_metrics(sampled.rewards)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -102,9 +102,50 @@ COMMON = {
         deoarece astfel""",
 }
 
+NUMBERS = {
+    "en": """
+        zero eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty
+        seventy eighty ninety thousand million billion""",
+    "de": """
+        null eins elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn achtzehn neunzehn zwanzig dreißig vierzig
+        fünfzig sechzig siebzig achtzig neunzig tausend million millionen milliarde""",
+    "fr": """
+        zéro onze douze treize quatorze quinze seize vingt trente quarante cinquante soixante mille million millions
+        milliard""",
+    "es": """
+        cero once doce trece catorce quince dieciséis diecisiete dieciocho diecinueve veinte veintiuno treinta cuarenta
+        cincuenta sesenta setenta ochenta noventa ciento cientos mil millón millones""",
+    "sw": "sifuri ishirini thelathini arobaini hamsini sitini sabini themanini tisini milioni",
+    "it": """
+        zero undici dodici tredici quattordici quindici sedici diciassette diciotto diciannove venti trenta quaranta
+        cinquanta sessanta settanta ottanta novanta mille mila milione""",
+    "pt": """
+        zero onze doze treze catorze quinze dezesseis dezessete dezoito dezenove vinte trinta quarenta cinquenta
+        sessenta setenta oitenta noventa cento mil milhão""",
+    "nl": """
+        nul één elf twaalf dertien veertien vijftien zestien zeventien achttien negentien twintig dertig veertig vijftig
+        zestig zeventig tachtig negentig duizend miljoen""",
+    "pl": """
+        zero jedenaście dwanaście trzynaście czternaście piętnaście szesnaście siedemnaście osiemnaście dziewiętnaście
+        dwadzieścia trzydzieści czterdzieści pięćdziesiąt sześćdziesiąt siedemdziesiąt osiemdziesiąt dziewięćdziesiąt
+        tysiąc milion""",
+    "tr": "sıfır yirmi otuz kırk elli altmış yetmiş seksen doksan bin milyon",
+    "vi": "bốn lăm nghìn ngàn triệu tỷ",
+    "id": "nol sebelas belas puluh ratus seribu ribu juta",
+    "sv": """
+        noll elva tolv tretton fjorton femton sexton sjutton arton nitton tjugo trettio fyrtio femtio sextio sjuttio
+        åttio nittio tusen miljon""",
+    "ro": """
+        zero unsprezece doisprezece treisprezece paisprezece cincisprezece șaisprezece șaptesprezece optsprezece
+        nouăsprezece douăzeci treizeci patruzeci cincizeci șaizeci șaptezeci optzeci nouăzeci mie mii milion""",
+}
+"""The rest of the words that numbers are made of: sums in words have few others."""
+
 
 def lexicon_masks(languages: tuple[str, ...]) -> dict[str, tuple[float, ...]]:
     """Word to one number per language, 1.0 where the word is common in it."""
-    words = {language: frozenset(COMMON.get(language, "").split()) for language in languages}
+    words = {
+        language: frozenset(f"{COMMON.get(language, '')} {NUMBERS.get(language, '')}".split()) for language in languages
+    }
     every: frozenset[str] = frozenset().union(*words.values())
     return {word: tuple(float(word in words[language]) for language in languages) for word in every}

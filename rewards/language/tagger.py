@@ -98,6 +98,9 @@ def _emissions(words: Sequence[Word], languages: tuple[str, ...]) -> list[list[f
         if mask is None:
             mask = masks.get(text.lower())
         if mask is not None:
+            # Between the languages that a word is common in, its letters do not decide.
+            listed = mask > 0
+            scores[index][listed] = scores[index][listed].max()
             scores[index] += mask
         elif _symbol_like(words[index]) or (len(text) <= LONGEST_LABEL and words[index].text.isupper()):
             scores[index] = 0.0

@@ -214,6 +214,7 @@ def test_registries_read_from_source_are_the_real_ones() -> None:
     from grpo.algorithm.kl import ESTIMATORS
     from grpo.algorithm.losses import LOSSES
     from grpo.algorithm.reductions import REDUCTIONS
+    from grpo.data.arithmetic_words import WORDINGS
     from grpo.rewards.registry import REGISTERED
     from grpo.track.alarms import ALARMS
 
@@ -222,6 +223,7 @@ def test_registries_read_from_source_are_the_real_ones() -> None:
         "algorithm.loss": LOSSES,
         "algorithm.reduction": REDUCTIONS,
         "algorithm.kl_estimator": ESTIMATORS,
+        "data.arithmetic.languages": WORDINGS,
         "reward.functions": REGISTERED,
         "alarms.stop": ALARMS,
         "alarms.off": ALARMS,

@@ -59,10 +59,18 @@ def batch_of(stage: SFTConfig | ReinforceConfig, demonstration: int) -> Batch:
     )
 
 
+WORDS_OF_A_QUESTION = 4
+"""Beside numbers and operators, a token each: `What is`, the question mark and the roles of the chat template."""
+TOKENS_OF_A_STEP_IN_WORDS = 5
+"""English or Chinese with a tokenizer trained on the task; bytes make three times as many."""
+
+
 def prompt_tokens(data: DataConfig) -> int:
-    """`7+5-3=`: an operand's digits and an operator each, in bytes."""
+    """`7+5-3=`: an operand's digits and an operator each, in bytes; in words a token each, and the question around."""
     if data.source != "arithmetic":
         return ASSUMED_PROMPT
+    if data.arithmetic.languages:
+        return 2 * data.arithmetic.operands + WORDS_OF_A_QUESTION
     return data.arithmetic.operands * (len(str(data.arithmetic.largest_operand)) + 1)
 
 
@@ -70,6 +78,8 @@ def demonstration_tokens(data: DataConfig, rollout: RolloutConfig) -> int:
     """`<think>7+5=12;12-3=9;…</think><answer>9</answer>`, its four tags a token each; else as long as a completion."""
     if data.source != "arithmetic":
         return rollout.max_tokens
+    if data.arithmetic.languages:
+        return TOKENS_OF_A_STEP_IN_WORDS * (data.arithmetic.operands - 1) + 7
     digits = len(str(data.arithmetic.largest_operand))
     return round((data.arithmetic.operands - 1) * (3 * digits + 3.5) + 5.5)
 

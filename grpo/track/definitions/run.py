@@ -35,6 +35,12 @@ EVAL = (
         "Zero; above it, compare the accuracies with and without them in summary.json.",
     ),
     Metric("eval/format", "share", "Held-out completions in the required format.", "Close to 1."),
+    Metric(
+        "eval/rewards/<name>",
+        "",
+        "Mean of a reward function after the first over the sampled held-out completions; its 95 % interval is in "
+        "`summary.json`.",
+    ),
 )
 
 BUDGET = (

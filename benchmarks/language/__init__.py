@@ -1,0 +1,1 @@
+"""The bilingual task with and without the language reward: consistency, accuracy and length over the steps."""

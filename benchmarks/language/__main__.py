@@ -1,0 +1,135 @@
+"""`python -m benchmarks.language [--quick]`: what the language reward gives and takes on the bilingual task.
+
+For each seed a cold start whose demonstrations mix languages, then reinforcement with and without the language reward.
+Results are kept run by run below `--work`: the same command after an interruption does what is left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from benchmarks.language.picture import PICTURE, drawing
+from benchmarks.language.plan import Plan, Request
+from benchmarks.language.record import lines, record_of
+from benchmarks.learning.finished import finished, keep_failure, standing_facts
+from benchmarks.memory import ROOT
+from benchmarks.record import RESULTS, write
+from grpo.run.atomic import write_bytes
+
+RUN_SECONDS = 3600
+QUICK = Plan(seeds=(0, 1), cold_steps=2, steps=2, prompts=4, held_out=8, small=True)
+
+
+class Runner:
+    """Runs what is not finished, each run in a process of one thread, `plan.workers` of them at a time."""
+
+    def __init__(self, plan: Plan, work: Path, deadline: float) -> None:
+        """`deadline`: of `time.monotonic`; past it no run begins."""
+        self.plan, self.work, self.deadline = plan, work, deadline
+
+    def all(self) -> None:
+        """Cold starts, then the runs whose cold start is there."""
+        self._together([self.plan.cold(seed) for seed in self.plan.seeds])
+        runs = [request for _, _, request in self.plan.runs()]
+        self._together([request for request in runs if request.start is not None and self.done(request.start)])
+
+    def done(self, request: Request) -> bool:
+        """Whether there is a result, and of a cold start its model."""
+        whole = request.start is not None or request.model(self.work).exists()
+        return whole and finished(request.file(self.work), request.as_json()) is not None
+
+    def _together(self, requests: Sequence[Request]) -> None:
+        with ThreadPoolExecutor(self.plan.workers) as pool:
+            list(pool.map(self._run, [request for request in requests if not self.done(request)]))
+
+    def _run(self, request: Request) -> None:
+        if time.monotonic() > self.deadline:
+            return
+        begun = time.perf_counter()
+        order = json.dumps({"request": request.as_json(), "work": str(self.work.resolve())})
+        folder = self.work / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with (folder / f"{request.name}.log").open("wb") as log:
+                subprocess.run(
+                    [sys.executable, "-m", "benchmarks.language.worker", order],
+                    cwd=ROOT,
+                    env=os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    timeout=RUN_SECONDS,
+                    check=False,  # the worker has written down why
+                )
+        except subprocess.TimeoutExpired as error:
+            keep_failure(request.file(self.work), request.as_json(), f"TimeoutExpired: {error.timeout} s")
+        state = "done" if self.done(request) else "failed"
+        print(f"{request.name}: {state} in {time.perf_counter() - begun:.0f} s", flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is left, write record and picture; 1 when runs are missing, else 0."""
+    options = parse(arguments)
+    plan = plan_of(options)
+    head = standing_facts(options.work, "language", plan.seeds[0])
+    Runner(plan, options.work, time.monotonic() + 60 * options.minutes).all()
+    record = record_of(head, plan, options.work)
+    write(record, options.out)
+    if record["sides"]:
+        write_bytes(options.picture, drawing(record).encode())
+    print("\n".join(lines(record)))
+    return 1 if record["missing"] else 0
+
+
+def plan_of(options: argparse.Namespace) -> Plan:
+    """The quick plan, or the whole one at the chosen sizes."""
+    if options.quick:
+        return QUICK
+    return Plan(
+        seeds=tuple(range(options.seeds)),
+        cold_steps=options.cold_steps,
+        steps=options.steps,
+        prompts=options.prompts,
+        held_out=options.held_out,
+        weight=options.weight,
+        lr=options.lr,
+        engine=options.engine,
+        workers=options.workers,
+    )
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Options; a wrong one ends the program with what would be right."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.language", description=__doc__)
+    whole = Plan()
+    parser.add_argument("--quick", action="store_true", help="two steps of a tiny model: a look, not a result")
+    parser.add_argument("--seeds", type=int, choices=range(1, 6), default=len(whole.seeds), help="how many, from 0")
+    parser.add_argument("--cold-steps", type=int, default=whole.cold_steps, help="supervised steps")
+    parser.add_argument("--steps", type=int, default=whole.steps, help="rollouts of each run")
+    parser.add_argument("--prompts", type=int, default=whole.prompts, help="of a rollout")
+    parser.add_argument("--held-out", type=int, default=whole.held_out, help="problems of an evaluation")
+    parser.add_argument("--weight", type=float, default=whole.weight, help="of the language reward")
+    parser.add_argument("--lr", type=float, default=whole.lr)
+    parser.add_argument("--engine", choices=("transformers", "vllm"), default=whole.engine)
+    parser.add_argument("--workers", type=int, default=whole.workers, help="processes of one thread")
+    parser.add_argument("--minutes", type=float, default=60.0, help="no run is begun after so many")
+    parser.add_argument("--work", type=Path, default=None, help="cold starts and finished runs")
+    parser.add_argument("--out", type=Path, default=None, metavar="FILE.json", help="default: results/language.json")
+    options = parser.parse_args(arguments)
+    options.work = options.work or ROOT / "runs" / ("language_quick" if options.quick else "language")
+    official = options.out is None and not options.quick
+    if options.out is None:
+        options.out = options.work / "language.json" if options.quick else RESULTS / "language.json"
+    options.picture = PICTURE if official else options.out.with_suffix(".svg")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())
