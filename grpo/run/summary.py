@@ -33,6 +33,7 @@ class Summary:
             "cost": {},
             "eval": [],
             "eval_gain": [],
+            "data_sets": {},
             "alarms": [],
             "sync_logprob_diff_max": None,
             "memory": {"estimated_bytes": _estimated_bytes(config)},
@@ -40,7 +41,7 @@ class Summary:
 
     def restore(self, earlier: Mapping[str, Any]) -> None:
         """Take over what finished stages of a resumed run have written."""
-        for key in ("eval", "eval_gain", "stages", "sync_logprob_diff_max"):
+        for key in ("eval", "eval_gain", "data_sets", "stages", "sync_logprob_diff_max"):
             self.content[key] = earlier.get(key, self.content[key])
 
     def engine(self, name: str, version: str) -> None:
@@ -61,6 +62,10 @@ class Summary:
         same = ("from", "to", "mode")
         kept = [e for e in self.content["eval_gain"] if any(e[key] != entry[key] for key in same)]
         self.content["eval_gain"] = [*kept, dict(entry)]
+
+    def add_data_set(self, stage: str, entry: Mapping[str, Any]) -> None:
+        """What a stage sampled, dropped and kept."""
+        self.content["data_sets"][stage] = dict(entry)
 
     def set_alarms(self, rings: Sequence[Ring]) -> None:
         """Every ring of the run so far: name, stage, step and text."""

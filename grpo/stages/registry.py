@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from grpo.stages.context import RunContext
+from grpo.stages.distill import run_distill
 from grpo.stages.evaluate import run_evaluate
 from grpo.stages.export import run_export
 from grpo.stages.reinforce import run_reinforce
+from grpo.stages.rejection import run_rejection
 from grpo.stages.sft import run_sft
 from grpo.stages.totals import StageTotals
 
@@ -21,4 +23,6 @@ STAGES: dict[str, StageFunction] = {
     "reinforce": run_reinforce,
     "evaluate": run_evaluate,
     "export": run_export,
+    "rejection": run_rejection,
+    "distill": run_distill,
 }

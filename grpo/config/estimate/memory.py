@@ -13,6 +13,7 @@ from grpo.config.estimate import parts
 from grpo.config.estimate.batches import held_out_problems
 from grpo.config.estimate.shape import BYTES, Shape, adapter_parameters, parameter_count, shape_of
 from grpo.config.schema import EvaluateConfig, ReinforceConfig, RunConfig, SFTConfig
+from grpo.config.stages_data import SAMPLED_AT_ONCE, DataSetConfig
 
 LIBRARIES = {"cpu": 30 * 2**20, "cuda": 0}
 """What libraries take at their first use: modelling code, thread pools, packing buffers of matrix products."""
@@ -20,6 +21,8 @@ VLLM_LIBRARIES = 600 * 2**20
 """Resident after vLLM's import and start, which are part of the run; on a GPU it lies on the host."""
 MOST_AT_ONCE, EVALUATED_AT_ONCE = 1024, 128
 """As in `grpo.stages.engine_slot`, which imports torch."""
+
+SamplingStage = ReinforceConfig | EvaluateConfig | DataSetConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +99,15 @@ class _Run:
             yield self._phase("", "create", {"weights": self.parameters * parts.FLOAT})
         for name in self.config.pipeline:
             stage = self.config.stages[name]
-            if isinstance(stage, (ReinforceConfig, EvaluateConfig)):
+            if isinstance(stage, (ReinforceConfig, EvaluateConfig, DataSetConfig)):
                 self.engine_started = stage.rollout.engine != "scripted"
             if isinstance(stage, (ReinforceConfig, SFTConfig)):
                 yield from self._learning(name, stage)
             elif isinstance(stage, EvaluateConfig):
                 rows = min(MOST_AT_ONCE, held_out_problems(stage) * stage.samples_per_problem, EVALUATED_AT_ONCE)
                 yield self._rollout(name, stage, rows, {})
+            elif isinstance(stage, DataSetConfig):  # a teacher is taken to be of the policy's size
+                yield self._rollout(name, stage, SAMPLED_AT_ONCE, {})
             else:
                 yield self._phase(name, "save", {"weights": self.base_weights, "copy": self.base_weights})
 
@@ -154,7 +159,7 @@ class _Run:
         }
         return self._phase(name, "update", found)
 
-    def _rollout(self, name: str, stage: ReinforceConfig | EvaluateConfig, rows: int, kept: dict[str, int]) -> Phase:
+    def _rollout(self, name: str, stage: SamplingStage, rows: int, kept: dict[str, int]) -> Phase:
         held = {"weights": self.weights, **kept}
         if stage.rollout.engine == "transformers" and self.shape is not None:
             tokens = parts.prompt_tokens(stage.data) + stage.rollout.max_tokens

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from grpo.config.estimate.batches import held_out_problems
+from grpo.config.estimate.batches import held_out_problems, training_problems
 from grpo.config.schema import EvaluateConfig, ReinforceConfig, RunConfig, SFTConfig
 from grpo.config.selection import problems_at_once, samplings, token_limit
+from grpo.config.stages_data import DataSetConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,9 @@ def work_of(config: RunConfig) -> list[StageWork]:
             trained = stage.steps * stage.demonstrations_per_step * config.rollout.max_tokens
         elif isinstance(stage, EvaluateConfig):
             sampled = held_out_problems(stage) * (stage.samples_per_problem + 1) * stage.rollout.max_tokens
+        elif isinstance(stage, DataSetConfig):  # without data.rows a file's problems are not counted
+            rollout = stage.rollout
+            sampled = (training_problems(stage.data) or 0) * rollout.completions_per_prompt * rollout.max_tokens
         found.append(StageWork(name=name, sampled=sampled, trained=trained))
     return found
 
