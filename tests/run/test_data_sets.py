@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from grpo.data.trace_file import read_traces
 from grpo.stages.traces.collect import Collector
 from grpo.track.names import check_names
+from tests.endpoint import Handler, Server, server
 from tests.run.running import assert_same_run, metrics, newest, run_here, summary
 
 REWARD = f"{Path(__file__).parent}/any_digit_reward.py:any_digit"
@@ -37,6 +39,10 @@ REJECTION = [
     "stages.rl_eval.model_from=sft2",
     "stages.export.model_from=sft2",
 ]
+
+
+__all__ = ["server"]
+"""The fixture."""
 
 
 class Died(BaseException):
@@ -107,6 +113,7 @@ def test_provenance_and_account(unbroken: Path) -> None:
     assert line["num_tokens"] == stage["tokens_sampled"] + stage["tokens_prompted"]
 
 
+@pytest.mark.slow
 def test_the_supervised_stage_trains_on_it(unbroken: Path, tmp_path: Path) -> None:
     """The file, given by path in another run, trains the same model to the same weights."""
     path = unbroken / "stages" / "rejection" / "dataset.parquet"
@@ -121,7 +128,7 @@ def test_the_supervised_stage_trains_on_it(unbroken: Path, tmp_path: Path) -> No
     assert lines[0] == lines[1] and len(lines[0]) == 3
 
 
-@pytest.mark.parametrize("call", [1, 6])
+@pytest.mark.parametrize("call", [pytest.param(1, marks=pytest.mark.slow), 6])
 def test_killed_in_the_middle_it_goes_on(
     call: int, unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +162,7 @@ def assert_same_model(one: Path, other: Path) -> None:
     assert first == second
 
 
+@pytest.mark.slow
 def test_killed_between_data_set_and_done_it_goes_on(
     unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +174,7 @@ def test_killed_between_data_set_and_done_it_goes_on(
     assert code == 0 and table(folder) == table(unbroken) and metrics(folder) == metrics(unbroken)
 
 
+@pytest.mark.slow
 def test_an_interruption_ends_between_calls(unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         asked = property(lambda _: "SIGTERM" if len(list(tmp_path.glob("*/stages/rejection/samples/*"))) >= 3 else None)
@@ -177,12 +186,14 @@ def test_an_interruption_ends_between_calls(unbroken: Path, tmp_path: Path, monk
     assert code == 0 and table(folder) == table(unbroken)
 
 
+@pytest.mark.slow
 def test_nothing_left_says_what_dropped_it(tmp_path: Path) -> None:
     code, folder = run_here(tmp_path, *REJECTION, "stages.rejection.rollout.max_tokens=1")
     assert code == 1
     assert "stages.rejection: none of 240 completions is left; dropped: wrong" in summary(folder)["error"]
 
 
+@pytest.mark.slow
 def test_general_rows_are_a_quarter(unbroken: Path, tmp_path: Path) -> None:
     general = tmp_path / "general.jsonl"
     rows = [{"question": f"say {i}", "demonstration": f"here: {i}", "id": "same"} for i in range(200)]
@@ -198,6 +209,7 @@ def test_general_rows_are_a_quarter(unbroken: Path, tmp_path: Path) -> None:
     assert [row["demonstration"] for row in mixed] == [f"here: {number}" for number in numbers]
 
 
+@pytest.mark.slow
 def test_bad_general_rows_are_listed(tmp_path: Path) -> None:
     general = tmp_path / "general.jsonl"
     general.write_text('{"question": "a", "demonstration": " "}\n{"demonstration": "b"}\n')
@@ -230,6 +242,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "stages" / "cold_start" / "model"
 
 
+@pytest.mark.slow
 def test_a_teacher_of_another_shape(teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from grpo.stages import engine_slot
 
@@ -252,6 +265,7 @@ def assert_same_run_without_rollouts(one: Path, other: Path) -> None:
     assert_same_run(one, other)
 
 
+@pytest.mark.slow
 def test_the_choice_of_s1_leaves_what_the_student_cannot_solve(teacher: Path, tmp_path: Path) -> None:
     arguments = [*DISTILL, f"stages.distill.teacher={teacher}", "stages.distill.select=9"]
     code, folder = run_here(tmp_path, *arguments, "stages.distill.per_problem=1")
@@ -269,3 +283,50 @@ def test_the_choice_of_s1_leaves_what_the_student_cannot_solve(teacher: Path, tm
     files = sorted((folder / "stages" / "distill" / "samples").iterdir())
     sampled = [sample for file in files for sample in json.loads(file.read_text())["samples"]]
     assert tokens == sum(one["tokens"] for one in sampled + answers)
+
+
+def endpoint_run(root: Path, url: str, *more: str) -> tuple[int, Path]:
+    overrides = [f"stages.distill.teacher=qwen@{url}", "stages.distill.rollout.deadline_seconds=5", *more]
+    return run_here(root, *DISTILL, "rollout.deadline_seconds=5", *overrides)
+
+
+@pytest.mark.slow
+def test_a_teacher_behind_an_endpoint_and_a_kill(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers with a running number, so that nothing it gave may be asked for again."""
+    numbers = itertools.count()
+    failing = {3, 50}
+
+    def answer(handler: Handler, body: dict[str, Any], before: int) -> None:
+        number = next(numbers)
+        handler.reply(400, b"no") if number in failing else handler.complete(f"<think>{number}</think>x")
+
+    server.answer = answer
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-key")
+    whole = Collector._call
+
+    def dying(self: Collector, problems: Any, clock: Any) -> dict[str, Any]:
+        if len(server.seen) >= 5 * 24:
+            raise Died
+        return whole(self, problems, clock)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Collector, "_call", dying)
+        with pytest.raises(Died):
+            endpoint_run(tmp_path, server.url)
+    code, folder = endpoint_run(tmp_path, server.url, "resume=auto")
+    assert code == 0 and len(server.seen) == 240  # none of them twice
+    counts = summary(folder)["data_sets"]["distill"]
+    dropped = {entry["filter"]: entry["completions"] for entry in counts["dropped"]}
+    assert dropped["failed"] == 2 and dropped["wrong"] == 0 and counts["kept"] == len(table(folder, "distill"))
+    assert {row["sampler"] for row in table(folder, "distill")} == {f"qwen@{server.url}"}
+    for file in [path for path in folder.rglob("*") if path.is_file()]:
+        assert b"sk-very-secret-key" not in file.read_bytes(), file
+
+
+@pytest.mark.slow
+def test_an_endpoint_that_fails_ends_the_run_with_its_words(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda handler, body, _: handler.reply(401, b"who are you")
+    code, folder = endpoint_run(tmp_path, server.url)
+    assert code == 1 and "status 401: who are you" in summary(folder)["error"]

@@ -1,4 +1,4 @@
-"""The choice of problems in s1 (arXiv 2501.19393, 2.2): difficulty, then diversity. Quality is the filters' part."""
+"""The choice of problems in s1 (arXiv 2501.19393): difficulty, then diversity. Quality is the filters' part."""
 
 from __future__ import annotations
 
