@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from grpo.config.check_algorithm import algorithm_problems, sampling_problems
+from grpo.config.check_data_sets import data_set_problems
 from grpo.config.check_evaluation import budget_problems, evaluation_problems
 from grpo.config.check_off_policy import correction_problems, filter_problems, staleness_problems
 from grpo.config.check_pipeline import pipeline_problems
@@ -27,6 +28,7 @@ from grpo.config.errors import ConfigError, nearest
 from grpo.config.limits import RANGES, valid
 from grpo.config.schema import BudgetConfig, EvaluateConfig, ExportConfig, ReinforceConfig, RunConfig
 from grpo.config.slices import AlgorithmConfig, DataConfig, RewardConfig, RolloutConfig
+from grpo.config.stages_data import DataSetConfig
 
 
 def check(config: RunConfig) -> None:
@@ -48,6 +50,8 @@ def check(config: RunConfig) -> None:
             found += evaluation_problems(path, part)
         elif isinstance(part, BudgetConfig):
             found += budget_problems(path, part)
+        elif isinstance(part, DataSetConfig):
+            found += data_set_problems(path, part, config)
         elif isinstance(part, ReinforceConfig):
             found += group_problems(path, part)
             shared = part.algorithm == config.algorithm

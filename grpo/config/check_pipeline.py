@@ -10,7 +10,7 @@ from grpo.config.schema import RunConfig, StageConfig
 
 MODEL_KINDS = frozenset({"sft", "reinforce"})
 """Kinds of stage that yield a model."""
-DATA_KINDS: frozenset[str] = frozenset()
+DATA_KINDS = frozenset({"rejection", "distill"})
 """Kinds of stage that write a data set."""
 
 
@@ -54,7 +54,14 @@ def data_source_problems(name: str, stage: StageConfig, earlier: Sequence[str], 
     """`data_from` that names no rows."""
     source = stage.data_from
     writing = [one for one in earlier if one in config.stages and config.stages[one].kind in DATA_KINDS]
-    if source == "base" or source in writing or Path(source).expanduser().is_file():
+    if source == "base" or source in writing:
         return
+    key = f"stages.{name}.data_from={source}"
     options = f"valid are base, a data file, or an earlier stage that writes data ({', '.join(writing) or 'none here'})"
-    yield f"stages.{name}.data_from={source}: no such file or stage; {options}"
+    if source in config.pipeline:
+        later = source not in earlier
+        yield f"{key}: that stage {'does not come before ' + name if later else 'writes no data set'}; {options}"
+    elif source in config.stages:
+        yield f"{key}: that stage is not in the pipeline; {options}"
+    elif not Path(source).expanduser().is_file():
+        yield f"{key}: no such file or stage; {options}"

@@ -9,8 +9,11 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from functools import cache
 from typing import Any
 
-from grpo.config import algorithm, schema, slices
+from grpo.config import algorithm, schema, slices, stages_data
 from grpo.config.store import GROUPS, STAGE_KINDS
+
+MODULES = (algorithm, slices, schema, stages_data)
+"""Where the schema is written."""
 
 SLICES: dict[str, type] = {
     **GROUPS,
@@ -38,7 +41,7 @@ class Leaf:
 def explanations() -> dict[tuple[str, str], str]:
     """(class, field) to the string written below the field."""
     found: dict[tuple[str, str], str] = {}
-    for node in [node for module in (algorithm, slices, schema) for node in ast.parse(inspect.getsource(module)).body]:
+    for node in [node for module in MODULES for node in ast.parse(inspect.getsource(module)).body]:
         if not isinstance(node, ast.ClassDef):
             continue
         for item, after in zip(node.body, node.body[1:], strict=False):
@@ -72,16 +75,17 @@ def leaves_of(cls: type, prefix: str, skip: frozenset[str] = frozenset()) -> Ite
 
 def all_leaves() -> list[Leaf]:
     """Every knob once: top level, then what a stage adds of its own (its slices repeat the top level's)."""
-    found = list(leaves_of(schema.RunConfig, "", frozenset({"stages"})))
-    seen: set[str] = set()
+    own: dict[tuple[str, str], tuple[Leaf, list[str]]] = {}
     for kind, cls in STAGE_KINDS.items():
         for leaf in leaves_of(cls, "stages.<name>.", frozenset(GROUPS) | {"kind"}):
-            shared = leaf.path.rpartition(".")[2] in schema.StageConfig.__dataclass_fields__
-            if not (shared and leaf.path in seen):
-                text = leaf.explanation if shared else f"({kind}) {leaf.explanation}"
-                found.append(replace(leaf, explanation=text))
-            seen.add(leaf.path)
-    return found
+            own.setdefault((leaf.path, leaf.explanation), (leaf, []))[1].append(kind)
+    return [
+        *leaves_of(schema.RunConfig, "", frozenset({"stages"})),
+        *(
+            leaf if len(kinds) == len(STAGE_KINDS) else replace(leaf, explanation=f"({', '.join(kinds)}) {text}")
+            for (_, text), (leaf, kinds) in own.items()
+        ),
+    ]
 
 
 def key_tree(stages: Mapping[str, str]) -> dict[str, str]:

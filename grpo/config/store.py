@@ -7,7 +7,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from grpo.config import schema, slices
+from grpo.config import schema, slices, stages_data
 
 GROUPS: dict[str, type] = {
     "model": slices.ModelConfig,
@@ -25,6 +25,8 @@ STAGE_KINDS: dict[str, type[schema.StageConfig]] = {
     "evaluate": schema.EvaluateConfig,
     "budget": schema.BudgetConfig,
     "export": schema.ExportConfig,
+    "rejection": stages_data.RejectionConfig,
+    "distill": stages_data.DistillConfig,
 }
 """`kind` of a stage to its class."""
 

@@ -10,7 +10,8 @@ from grpo.types import Problem
 
 
 def load_split(data: DataConfig, which: Literal["train", "held_out"], path: str | None = None) -> list[Problem]:
-    """Training or held-out problems; the two share none. `path` names a file that is the whole split instead.
+    """Training or held-out problems; the two share none. `path` names a file that is the whole split instead,
+    also a data set that a stage wrote, whose columns do not depend on `data`.
 
     Raises ValueError naming the rows or keys at fault.
     """
@@ -18,5 +19,9 @@ def load_split(data: DataConfig, which: Literal["train", "held_out"], path: str 
         make = arithmetic.training_problems if which == "train" else arithmetic.held_out_problems
         return make(data.arithmetic)
     from grpo.data.files import load_problems
+    from grpo.data.trace_file import is_trace_file, read_traces
+
+    if path is not None and is_trace_file(path):
+        return read_traces(path)[: data.rows if which == "train" else data.eval_rows]
 
     return load_problems(data, which, path)

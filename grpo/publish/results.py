@@ -105,7 +105,7 @@ def _gain(gain: Mapping[str, Any]) -> str:
     )
 
 
-def _few(curve: Series) -> list[tuple[int, float]]:
+def _few(curve: Series) -> list[tuple[float, float]]:
     last = len(curve.steps) - 1
     places = sorted({round(part * last / (SHOWN_POINTS - 1)) for part in range(SHOWN_POINTS)})
     return [(curve.steps[place], curve.values[place]) for place in places]

@@ -85,6 +85,10 @@ class RunFolder:
             raise ValueError(f"stage name {name!r} is not valid: letters, digits, '_', '-' and '.', no leading '.'")
         return self.stages / name
 
+    def data_set(self, name: str) -> Path:
+        """The data set of a stage that writes one."""
+        return self.stage(name) / "dataset.parquet"
+
 
 @dataclass(frozen=True)
 class OpenRun:

@@ -34,6 +34,7 @@ class Summary:
             "eval": [],
             "eval_gain": [],
             "budget": [],
+            "data_sets": {},
             "alarms": [],
             "published": None,
             "sync_logprob_diff_max": None,
@@ -42,7 +43,8 @@ class Summary:
 
     def restore(self, earlier: Mapping[str, Any]) -> None:
         """Take over what finished stages of a resumed run have written."""
-        for key in ("eval", "eval_gain", "budget", "stages", "published", "sync_logprob_diff_max"):
+        keys = ("eval", "eval_gain", "budget", "data_sets", "stages", "published", "sync_logprob_diff_max")
+        for key in keys:
             self.content[key] = earlier.get(key, self.content[key])
         self.content["cost"] = dict(earlier.get("cost") or {})
 
@@ -68,6 +70,10 @@ class Summary:
     def add_budget(self, entry: Mapping[str, Any]) -> None:
         """The curve of one budget stage, replacing that of an earlier attempt at it."""
         self.content["budget"] = [e for e in self.content["budget"] if e["stage"] != entry["stage"]] + [dict(entry)]
+
+    def add_data_set(self, stage: str, entry: Mapping[str, Any]) -> None:
+        """What a stage sampled, dropped and kept."""
+        self.content["data_sets"][stage] = dict(entry)
 
     def set_alarms(self, rings: Sequence[Ring]) -> None:
         """Every ring of the run so far: name, stage, step and text."""

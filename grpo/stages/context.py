@@ -101,8 +101,11 @@ class RunContext:
             raise AlarmStop(self.stopping.line())
 
     def problems(self, stage: StageConfig, which: Literal["train", "held_out"]) -> list[Problem]:
-        """The stage's training or held-out problems."""
-        return load_split(stage.data, which, None if stage.data_from == "base" else stage.data_from)
+        """The stage's training or held-out problems; of an earlier stage's data set those that it wrote."""
+        source = stage.data_from
+        if source in self.config.stages:
+            source = str(self.folder.data_set(source))
+        return load_split(stage.data, which, None if source == "base" else source)
 
     def fitting(
         self, encoder: PromptEncoder, problems: Sequence[Problem], stage: StageConfig, *, demonstrated: bool = False

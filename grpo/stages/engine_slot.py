@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from grpo.config.schema import ReinforceConfig, RunConfig
+from grpo.config.schema import ReinforceConfig, RunConfig, StageConfig
+from grpo.config.stages_data import DataSetConfig, problems_per_call
 from grpo.rollouts.engine import EngineSettings, RolloutEngine
 from grpo.rollouts.registry import start_engine
 
@@ -16,12 +19,17 @@ MOST_SEQUENCES = 1024
 
 def largest_call(config: RunConfig) -> int:
     """Completions of the largest call any stage of the pipeline makes, within reason."""
-    rollouts = [
-        stage.prompts_per_step * stage.rollout.completions_per_prompt
-        for stage in (config.stages[name] for name in config.pipeline)
-        if isinstance(stage, ReinforceConfig)
-    ]
-    return min(MOST_SEQUENCES, max([EVALUATED_AT_ONCE, *rollouts]))
+    calls = [call_of(config.stages[name]) for name in config.pipeline]
+    return min(MOST_SEQUENCES, max([EVALUATED_AT_ONCE, *calls]))
+
+
+def call_of(stage: StageConfig) -> int:
+    """Completions of one call of a stage that trains on rollouts or writes a data set; 0 for others."""
+    if isinstance(stage, ReinforceConfig):
+        return stage.prompts_per_step * stage.rollout.completions_per_prompt
+    if isinstance(stage, DataSetConfig):
+        return problems_per_call(stage) * stage.rollout.completions_per_prompt
+    return 0
 
 
 class EngineSlot:
@@ -56,6 +64,19 @@ class EngineSlot:
                 )
             )
         return self._engine
+
+    @contextmanager
+    def alone(self, model_folder: Path, context: int) -> Iterator[Callable[[], RolloutEngine]]:
+        """A call that gives an engine for a model of another shape, such as a teacher's; no weights are pushed into it.
+
+        There is never more than one: the run's own is ended before, the next user of the slot starts it anew, and
+        this one is started by the first call.
+        """
+        self.close()
+        try:
+            yield lambda: self.get(model_folder, context)
+        finally:
+            self.close()
 
     def close(self) -> None:
         """End the engine, if one runs."""

@@ -8,9 +8,11 @@ from typing import Any
 
 from grpo.stages.budget import run_budget
 from grpo.stages.context import RunContext
+from grpo.stages.distill import run_distill
 from grpo.stages.evaluate import run_evaluate
 from grpo.stages.export import run_export
 from grpo.stages.reinforce import run_reinforce
+from grpo.stages.rejection import run_rejection
 from grpo.stages.sft import run_sft
 from grpo.stages.totals import StageTotals
 
@@ -23,4 +25,6 @@ STAGES: dict[str, StageFunction] = {
     "evaluate": run_evaluate,
     "budget": run_budget,
     "export": run_export,
+    "rejection": run_rejection,
+    "distill": run_distill,
 }

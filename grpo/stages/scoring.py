@@ -16,18 +16,23 @@ from grpo.track.records import Cells, RolloutRecord, ScoredCompletion, ScoredGro
 from grpo.types import Completion, Group, Problem, RewardItem, Score
 
 
+def suite_of(config: RewardConfig) -> RewardSuite:
+    """A stage's reward functions, started; the caller closes them."""
+    return build_suite(
+        config.functions,
+        config.weights,
+        config.deadline_seconds,
+        config.in_process,
+        config.max_error_share,
+        config.settings,
+    )
+
+
 class Scorer:
     """A stage's reward functions, applied to groups."""
 
     def __init__(self, config: RewardConfig, encoder: PromptEncoder) -> None:
-        self.suite: RewardSuite = build_suite(
-            config.functions,
-            config.weights,
-            config.deadline_seconds,
-            config.in_process,
-            config.max_error_share,
-            config.settings,
-        )
+        self.suite: RewardSuite = suite_of(config)
         self._encoder = encoder
         first = config.functions[0]
         settings = config.settings.get(self.suite.labels[0]) or {}

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 
 from grpo.track.alarms.page import alarm_table
+from grpo.track.definitions.data_sets import DATA_SETS
 from grpo.track.definitions.off_policy import OFF_POLICY
 from grpo.track.definitions.policy import POLICY
 from grpo.track.definitions.rollout import COMPLETIONS, REWARD
@@ -19,7 +20,7 @@ from grpo.track.definitions.selection import SELECTION
 from grpo.track.metric import Metric
 
 PLACEHOLDER = "<name>"
-"""Stands in `Metric.name` for the name of a reward function, of what it logs, or of an alarm."""
+"""Stands in `Metric.name` for the name of a reward function, of what it logs, of an alarm, or of a filter."""
 
 LINE_KEYS = ("step", "stage", "stage_step", "wall_time")
 """What every line of `metrics.jsonl` has beside its metrics."""
@@ -33,6 +34,7 @@ SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("Off-policy", OFF_POLICY),
     ("Evaluation", EVAL),
     ("Budget forcing", BUDGET),
+    ("Data sets", DATA_SETS),
     ("Alarms", ALARM),
     ("Cost", COST),
     ("Speed and memory", SPEED),

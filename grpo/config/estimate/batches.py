@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from grpo.config.schema import BudgetConfig, EvaluateConfig, ReinforceConfig, RunConfig, SFTConfig
 from grpo.config.selection import problems_at_once, samplings
+from grpo.config.slices import DataConfig
+from grpo.config.stages_data import DataSetConfig, DistillConfig
 
 
 def batch_lines(config: RunConfig) -> Iterator[str]:
@@ -27,8 +29,25 @@ def batch_lines(config: RunConfig) -> Iterator[str]:
                 f"{name}: at most {held_out_problems(stage):,} held-out problems × {stage.samples_per_problem} × "
                 f"{len(stage.budgets)} budgets × {stage.waits + 1} numbers of waits"
             )
+        elif isinstance(stage, DataSetConfig):
+            yield f"{name}: {data_set_line(stage)}"
         else:
             yield f"{name}: writes the model of {stage.model_from}"
+
+
+def data_set_line(stage: DataSetConfig) -> str:
+    """Whose completions become a data set, and how many of them at most."""
+    count = training_problems(stage.data) if stage.data_from == "base" else None
+    writer = stage.teacher if isinstance(stage, DistillConfig) else stage.model_from
+    return (
+        f"{'all' if count is None else f'{count:,}'} problems × {stage.rollout.completions_per_prompt} completions of "
+        f"≤ {stage.rollout.max_tokens} tokens by {writer} → a data set, at most {stage.per_problem} of a problem"
+    )
+
+
+def training_problems(data: DataConfig) -> int | None:
+    """Problems a stage trains on or samples; None where only the file knows."""
+    return data.arithmetic.problems if data.source == "arithmetic" else data.rows
 
 
 def reinforce_line(stage: ReinforceConfig) -> str:

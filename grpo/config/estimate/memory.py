@@ -13,6 +13,7 @@ from grpo.config.estimate import parts
 from grpo.config.estimate.batches import held_out_problems
 from grpo.config.estimate.shape import BYTES, Shape, adapter_parameters, parameter_count, shape_of
 from grpo.config.schema import BudgetConfig, EvaluateConfig, ReinforceConfig, RunConfig, SFTConfig
+from grpo.config.stages_data import SAMPLED_AT_ONCE, DataSetConfig
 
 LIBRARIES = {"cpu": 30 * 2**20, "cuda": 0}
 """What libraries take at their first use: modelling code, thread pools, packing buffers of matrix products."""
@@ -20,7 +21,7 @@ VLLM_LIBRARIES = 600 * 2**20
 """Resident after vLLM's import and start, which are part of the run; on a GPU it lies on the host."""
 MOST_AT_ONCE, EVALUATED_AT_ONCE = 1024, 128
 """As in `grpo.stages.engine_slot`, which imports torch."""
-Sampling = ReinforceConfig | EvaluateConfig | BudgetConfig
+Sampling = ReinforceConfig | EvaluateConfig | BudgetConfig | DataSetConfig
 """Stages that sample."""
 
 
@@ -105,6 +106,8 @@ class _Run:
             elif isinstance(stage, (EvaluateConfig, BudgetConfig)):
                 rows = min(MOST_AT_ONCE, held_out_problems(stage) * stage.samples_per_problem, EVALUATED_AT_ONCE)
                 yield self._rollout(name, stage, rows, {})
+            elif isinstance(stage, DataSetConfig):  # a teacher is taken to be of the policy's size
+                yield self._rollout(name, stage, SAMPLED_AT_ONCE, {})
             else:
                 yield self._phase(name, "save", {"weights": self.base_weights, "copy": self.base_weights})
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from grpo.config.estimate.batches import held_out_problems
+from grpo.config.estimate.batches import held_out_problems, training_problems
 from grpo.config.schema import BudgetConfig, EvaluateConfig, ReinforceConfig, RunConfig, SFTConfig
 from grpo.config.selection import problems_at_once, samplings, token_limit
+from grpo.config.stages_data import DataSetConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,9 @@ def work_of(config: RunConfig) -> list[StageWork]:
             sampled = held_out_problems(stage) * (stage.samples_per_problem + 1) * stage.rollout.max_tokens
         elif isinstance(stage, BudgetConfig):
             sampled = budget_work(stage)
+        elif isinstance(stage, DataSetConfig):  # without data.rows a file's problems are not counted
+            rollout = stage.rollout
+            sampled = (training_problems(stage.data) or 0) * rollout.completions_per_prompt * rollout.max_tokens
         found.append(StageWork(name=name, sampled=sampled, trained=trained))
     return found
 
