@@ -14,7 +14,10 @@ from grpo.report.read import mapping, sequence, text
 KINDS = {
     "sft": "supervised fine-tuning",
     "reinforce": "reinforcement learning",
+    "rejection": "rejection sampling",
+    "distill": "traces of a teacher",
     "evaluate": "evaluation",
+    "budget": "budget forcing",
     "export": "export",
 }
 WIRING = frozenset({"kind", "model_from", "data_from", "repo_id", "license"})

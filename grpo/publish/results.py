@@ -53,7 +53,7 @@ def curve_section(facts: CardFacts) -> tuple[str, str | None]:
         return "", None
     name, curves = found
     metric = describe(name)
-    rows = [(step, by_unit(value, metric.unit if metric else "")) for step, value in _few(curves[0])]
+    rows = [(f"{step:g}", by_unit(value, metric.unit if metric else "")) for step, value in _few(curves[0])]
     words = f"{code(name)} over the steps of {code(curves[0].stages[-1])}: single steps, not smoothed."
     picture = f"![{name} over the steps]({CURVE_FILE})\n"
     return f"## Training curve\n\n{picture}\n{words}\n\n{table(('step', name), rows)}", drawing(name, curves)
