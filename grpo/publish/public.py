@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +23,8 @@ def is_local(value: str) -> bool:
         return True
     if "\n" in path or len(path) > 1024 or "/" not in path:
         return False
-    return Path(path).suffix.lower() in FILE_SUFFIXES or Path(path).exists()
+    # os.path's answer for what no path can be, such as a long prompt, is no; pathlib raises.
+    return Path(path).suffix.lower() in FILE_SUFFIXES or os.path.exists(path)
 
 
 def public(value: Any) -> Any:

@@ -187,5 +187,6 @@ def test_what_is_a_local_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     local = ["/a/b", "~/b", "../b", "models/small", "data/rows.jsonl", "mine/r.py:f", "C:\\b", "\\\\host\\b"]
     assert [is_local(one) for one in local] == [True] * len(local)
     other = ["openai/gsm8k", "pkg.module.fn", "exact_integer", "models", "a question / an answer", "+-", ""]
+    other.append("<think> reasoning </think> " + 20 * "a sentence longer than any name of a file. ")
     assert [is_local(one) for one in other] == [False] * len(other)
     assert public({"a": ["mine/r.py:f", 1], "b": "x/y"}) == {"a": ["r.py:f", 1], "b": "x/y"}
