@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from grpo.stages.intervals import mean_interval
+from grpo.stages.intervals import share_interval
 from grpo.types import Score
 
 
@@ -24,7 +24,7 @@ class RewardMean:
 
     def summary(self) -> dict[str, object]:
         """An entry of `rewards` in `summary.json`: `n` problems, and an interval over their means."""
-        return {"mean": self.mean, "ci95": list(mean_interval(self.values)), "n": len(self.values)}
+        return {"mean": self.mean, "ci95": list(share_interval(self.values)), "n": len(self.values)}
 
 
 def reward_means(labels: Sequence[str], scores: Sequence[Sequence[Score]]) -> tuple[RewardMean, ...]:

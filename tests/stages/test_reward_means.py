@@ -13,14 +13,21 @@ def score(*parts: float | None) -> Score:
 
 
 def test_means_over_problems_with_their_interval() -> None:
-    """Problem means 1, 0.5 and 0: mean 0.5, deviation 0.5, so ± 1.95996 · 0.5 / √3 = 0.565800."""
+    """Problem means 1, 0.5 and 0. Of the 27 draws of three with replacement one has mean 0 and one mean 1, 3.7 % each, so
+    a 95 % interval by bootstrap reaches both ends, and no further."""
     scores = [[score(1.0, 1.0), score(0.0, 1.0)], [score(1.0, 1.0), score(1.0, 0.0)], [score(1.0, 0.0)]]
     [found] = reward_means(["accuracy", "language"], scores)
     assert (found.name, found.values) == ("language", (1.0, 0.5, 0.0))
     entry = found.summary()
     assert (entry["mean"], entry["n"]) == (0.5, 3)
-    assert entry["ci95"] == pytest.approx([-0.065800, 1.065800], abs=1e-5)
+    assert entry["ci95"] == pytest.approx([0.0, 1.0])
     assert reward_metrics([found]) == {"eval/rewards/language": 0.5}
+
+
+def test_shares_that_are_all_one_have_a_lower_end() -> None:
+    """Wilson's for 3 of 3: 3 / (3 + 1.95996²) = 0.438503."""
+    [found] = reward_means(["accuracy", "language"], [[score(1.0, 1.0)]] * 3)
+    assert found.summary()["ci95"] == pytest.approx([0.438503, 1.0], abs=1e-5)
 
 
 def test_values_that_are_none_are_left_out() -> None:
