@@ -13,7 +13,7 @@ def score(*parts: float | None) -> Score:
 
 
 def test_means_over_problems_with_their_interval() -> None:
-    """Problem means 1, 0.5 and 0. Of the 27 draws of three with replacement one has mean 0 and one mean 1, 3.7 % each, so
+    """Problem means 1, 0.5 and 0. Of the 27 draws of three with replacement one has mean 0 and one mean 1, 3.7 % each:
     a 95 % interval by bootstrap reaches both ends, and no further."""
     scores = [[score(1.0, 1.0), score(0.0, 1.0)], [score(1.0, 1.0), score(1.0, 0.0)], [score(1.0, 0.0)]]
     [found] = reward_means(["accuracy", "language"], scores)
