@@ -21,9 +21,10 @@ from benchmarks.algorithms.plan import Plan, as_json, cell_file
 from benchmarks.algorithms.record import lines, record_of
 from benchmarks.algorithms.rows import ROWS
 from benchmarks.learning.finished import standing_facts
+from benchmarks.learning.places import ONE_THREAD, settle_places
 from benchmarks.learning.task import TaskSizes
 from benchmarks.memory import ROOT
-from benchmarks.record import RESULTS, write
+from benchmarks.record import write
 
 POLL_SECONDS = 1.0
 GRACE_SECONDS = 600
@@ -76,7 +77,7 @@ def start(plan: Plan, work: Path, seconds: float) -> list[subprocess.Popen[bytes
                 subprocess.Popen(
                     [sys.executable, "-m", "benchmarks.algorithms.worker", json.dumps(request)],
                     cwd=ROOT,
-                    env=os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+                    env=os.environ | ONE_THREAD,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                 )
@@ -128,9 +129,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=None, help="cold starts and finished cells")
     parser.add_argument("--out", type=Path, default=None, metavar="FILE.json", help="default: results/algorithms.json")
     options = parser.parse_args(arguments)
-    options.work = options.work or ROOT / "runs" / ("learning_quick" if options.quick else "learning")
-    if options.out is None:
-        options.out = options.work / "algorithms.json" if options.quick else RESULTS / "algorithms.json"
+    settle_places(options, "algorithms", "learning")
     return options
 
 

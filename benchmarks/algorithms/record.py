@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.algorithms.plan import Cell, Plan, as_json, cell_file, result_of
 from benchmarks.algorithms.rows import BASELINES, ROWS, STEPS_PER_ROLLOUT
 from benchmarks.learning.finished import reason_of
+from benchmarks.learning.places import spread
 from benchmarks.learning.task import cold_accuracy
 from benchmarks.optimizer_quality import interval, tenths_of
 
@@ -87,8 +88,3 @@ def lines(record: Mapping[str, Any]) -> Iterator[str]:
             )
     for name, reason in record["missing"].items():
         yield f"{name}: {reason}"
-
-
-def spread(found: Mapping[str, Any]) -> str:
-    """`0.412 to 0.488`; nothing for a single seed."""
-    return "" if found["ci95"] is None else f"{found['ci95'][0]:.3f} to {found['ci95'][1]:.3f}"

@@ -20,8 +20,9 @@ from benchmarks.language.picture import PICTURE, drawing
 from benchmarks.language.plan import Plan, Request
 from benchmarks.language.record import lines, record_of
 from benchmarks.learning.finished import finished, keep_failure, standing_facts
+from benchmarks.learning.places import ONE_THREAD, settle_places
 from benchmarks.memory import ROOT
-from benchmarks.record import RESULTS, write
+from benchmarks.record import write
 from grpo.run.atomic import write_bytes
 
 RUN_SECONDS = 3600
@@ -62,7 +63,7 @@ class Runner:
                 subprocess.run(
                     [sys.executable, "-m", "benchmarks.language.worker", order],
                     cwd=ROOT,
-                    env=os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+                    env=os.environ | ONE_THREAD,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     timeout=RUN_SECONDS,
@@ -123,11 +124,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=None, help="cold starts and finished runs")
     parser.add_argument("--out", type=Path, default=None, metavar="FILE.json", help="default: results/language.json")
     options = parser.parse_args(arguments)
-    options.work = options.work or ROOT / "runs" / ("language_quick" if options.quick else "language")
-    official = options.out is None and not options.quick
-    if options.out is None:
-        options.out = options.work / "language.json" if options.quick else RESULTS / "language.json"
-    options.picture = PICTURE if official else options.out.with_suffix(".svg")
+    settle_places(options, "language", "language", PICTURE)
     return options
 
 

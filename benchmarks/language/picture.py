@@ -11,20 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.learning.drawing import GRID, LEFT, document, legend, smoothed
 from benchmarks.optimizer_quality import interval
 from benchmarks.record import RESULTS
 from grpo.report.series import ticks
 from grpo.report.text import esc
 
 WIDTH, HEIGHT = 780, 290
-TOP, BOTTOM, LEFT, RIGHT, GAP = 74, 40, 48, 14, 48
+TOP, BOTTOM, RIGHT, GAP = 74, 40, 14, 48
 PICTURE = Path(__file__).resolve().parents[2] / "docs" / "language.svg"
-INK, GRID = "#768390", "#76839040"
 COLOURS = {"with": "#2f81f7", "without": "#d9822b"}
 NAMES = {"with": "with the language reward", "without": "without"}
 PANELS = {"consistency": "language consistency", "accuracy": "right answers", "length": "tokens of a completion"}
-WINDOW = 5
-"""Steps whose mean is drawn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +57,11 @@ def drawing(record: Mapping[str, Any]) -> str:
     """The SVG document; the record must have a finished run."""
     width = (WIDTH - LEFT - RIGHT - (len(PANELS) - 1) * GAP) / len(PANELS)
     title = "The bilingual task: completions of each step, mean over seeds and 95 % interval"
-    parts = [legend(list(record["sides"]))]
+    parts = [legend([(COLOURS[side], NAMES[side]) for side in record["sides"]], step=220)]
     for place, (name, label) in enumerate(PANELS.items()):
         bands = {side: band_of(row["curves"], name) for side, row in record["sides"].items()}
         parts.append(panel(bands, LEFT + place * (width + GAP), width, label, name != "length"))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{esc(title)}" font-family="system-ui,sans-serif" font-size="12" fill="{INK}">'
-        f'<text x="{LEFT}" y="20" font-size="14" font-weight="600">{esc(title)}</text>{"".join(parts)}</svg>\n'
-    )
+    return document((WIDTH, HEIGHT), title, parts)
 
 
 def band_of(curves: Mapping[str, Mapping[str, Sequence[float]]], name: str) -> Band:
@@ -79,12 +73,6 @@ def band_of(curves: Mapping[str, Mapping[str, Sequence[float]]], name: str) -> B
     return Band(
         middle=tuple(one["mean"] for one in found), low=tuple(e[0] for e in ends), high=tuple(e[1] for e in ends)
     )
-
-
-def smoothed(values: Sequence[float]) -> list[float]:
-    """Each value's mean with those before it, `WINDOW` at most."""
-    windows = [values[max(0, place + 1 - WINDOW) : place + 1] for place in range(len(values))]
-    return [sum(window) / len(window) for window in windows]
 
 
 def panel(bands: Mapping[str, Band], left: float, width: float, label: str, share: bool) -> str:
@@ -118,18 +106,6 @@ def axes(frame: Panel) -> str:
             )
     end = frame.left + frame.width
     return "".join(parts) + f'<text x="{end:.1f}" y="{HEIGHT - 5}" text-anchor="end">step</text>'
-
-
-def legend(sides: Sequence[str]) -> str:
-    """A coloured name for each side."""
-    parts = []
-    for place, side in enumerate(sides):
-        x = LEFT + 220 * place
-        parts.append(
-            f'<path d="M{x} 39h22" stroke="{COLOURS[side]}" stroke-width="3"/>'
-            f'<text x="{x + 28}" y="43">{esc(NAMES[side])}</text>'
-        )
-    return "".join(parts)
 
 
 if __name__ == "__main__":

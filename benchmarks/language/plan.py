@@ -9,20 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.learning.task import COLD, COLD_EVAL, NO_CHECKPOINTS, RL, RL_EVAL
+from benchmarks.learning.task import COLD, COLD_EVAL, NO_CHECKPOINTS, RL, RL_EVAL, SMALL_MODEL
 
 SIDES = ("with", "without")
 """The language reward's weight is the plan's, or 0: it is measured all the same."""
-SMALL = (
-    "model.scratch.hidden_size=32",
-    "model.scratch.layers=1",
-    "model.scratch.attention_heads=2",
-    "model.scratch.key_value_heads=1",
-    "model.scratch.intermediate_size=64",
-    "data.arithmetic.operands=2",
-    "data.arithmetic.problems=64",
-    "rollout.completions_per_prompt=4",
-)
+SMALL = (*SMALL_MODEL, "rollout.completions_per_prompt=4")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.language.plan import SIDES, Plan
 from benchmarks.learning.finished import finished, reason_of
+from benchmarks.learning.places import spread
 from benchmarks.optimizer_quality import interval
 
 WINDOW = 5
@@ -90,8 +91,3 @@ def lines(record: Mapping[str, Any]) -> Iterator[str]:
             )
     for name, reason in record["missing"].items():
         yield f"{name}: {reason}"
-
-
-def spread(found: Mapping[str, Any]) -> str:
-    """`0.412 to 0.488`; nothing for a single seed."""
-    return "" if found["ci95"] is None else f"{found['ci95'][0]:.3f} to {found['ci95'][1]:.3f}"

@@ -19,13 +19,14 @@ from typing import Any
 import torch
 
 from benchmarks.learning.finished import finished, keep_failure, standing_facts
+from benchmarks.learning.places import settle_places
 from benchmarks.learning.task import TaskSizes, cold_accuracy, cold_folder
 from benchmarks.memory import ROOT
 from benchmarks.race.judge import best_rate, seconds_a_step
 from benchmarks.race.picture import PICTURE, drawing
 from benchmarks.race.plan import QUICK, TUNED, Race
 from benchmarks.race.record import lines, record_of
-from benchmarks.record import RESULTS, write
+from benchmarks.record import write
 from grpo.run.atomic import write_bytes
 
 RUN_SECONDS = 900
@@ -160,11 +161,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=None, help="cold starts and finished runs")
     parser.add_argument("--out", type=Path, default=None, metavar="FILE.json", help="default: results/race.json")
     options = parser.parse_args(arguments)
-    options.work = options.work or ROOT / "runs" / ("learning_quick" if options.quick else "learning")
-    official = options.out is None and not options.quick
-    if options.out is None:
-        options.out = options.work / "race.json" if options.quick else RESULTS / "race.json"
-    options.picture = PICTURE if official else options.out.with_suffix(".svg")
+    settle_places(options, "race", "learning", PICTURE)
     return options
 
 

@@ -10,18 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.learning.drawing import GRID, LEFT, document, legend, smoothed
 from benchmarks.record import RESULTS
 from grpo.report.series import ticks
 from grpo.report.text import esc
 
 WIDTH, HEIGHT = 720, 300
 TOP, BOTTOM, GAP = 58, 40, 46
-LEFT, RIGHT = 48, 14
+RIGHT = 14
 PICTURE = Path(__file__).resolve().parents[2] / "docs" / "race.svg"
-INK, GRID = "#768390", "#76839040"
 COLOURS = {"ours": "#2f81f7", "vllm": "#2da44e", "trl": "#d9822b"}
 NAMES = {"ours": "ours, transformers", "vllm": "ours, vLLM", "trl": "TRL, transformers"}
-WINDOW = 5
 Points = Sequence[tuple[float, float]]
 
 
@@ -37,13 +36,9 @@ def drawing(record: Mapping[str, Any]) -> str:
     parts = [
         panel(over_seconds, LEFT, half, "seconds of training"),
         panel(over_samples, LEFT + half + GAP, half, "completions sampled"),
-        legend(list(record["sides"])),
+        legend([(COLOURS[side], NAMES[side]) for side in record["sides"]], step=160),
     ]
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{esc(title)}" font-family="system-ui,sans-serif" font-size="12" fill="{INK}">'
-        f'<text x="{LEFT}" y="20" font-size="14" font-weight="600">{esc(title)}</text>{"".join(parts)}</svg>\n'
-    )
+    return document((WIDTH, HEIGHT), title, parts)
 
 
 def lines_of(row: Mapping[str, Any], samples: int | None) -> list[Points]:
@@ -58,11 +53,6 @@ def lines_of(row: Mapping[str, Any], samples: int | None) -> list[Points]:
         (mean_of(xs), mean_of(ys)) for xs, ys in zip(zip(*places, strict=True), zip(*heights, strict=True), strict=True)
     ]
     return [*(list(zip(xs, ys, strict=True)) for xs, ys in zip(places, heights, strict=True)), mean]
-
-
-def smoothed(values: Sequence[float]) -> list[float]:
-    """Each value's mean with those before it, `WINDOW` at most."""
-    return [mean_of(values[max(0, place + 1 - WINDOW) : place + 1]) for place in range(len(values))]
 
 
 def mean_of(values: Sequence[float]) -> float:
@@ -104,18 +94,6 @@ def stroke(
         f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="{width}" opacity="{opacity}" '
         'stroke-linejoin="round"/>'
     )
-
-
-def legend(sides: Sequence[str]) -> str:
-    """A coloured name for each side."""
-    parts = []
-    for place, side in enumerate(sides):
-        x = LEFT + 160 * place
-        parts.append(
-            f'<path d="M{x} 38h22" stroke="{COLOURS[side]}" stroke-width="3"/>'
-            f'<text x="{x + 28}" y="42">{esc(NAMES[side])}</text>'
-        )
-    return "".join(parts)
 
 
 if __name__ == "__main__":
