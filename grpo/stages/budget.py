@@ -31,6 +31,7 @@ def run_budget(name: str, stage: BudgetConfig, context: RunContext, checkpoint: 
     try:
         with clock("sync"):
             evaluator.sampler.push_weights(context.step)
+        context.spent("load")
         with clock("rollout"):
             measured = BudgetMeasure(evaluator, stage)
             points = measured.points()

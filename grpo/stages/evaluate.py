@@ -36,7 +36,6 @@ class Marks:
 
     right: tuple[tuple[float, ...], ...]
     answers: tuple[tuple[str | None, ...], ...]
-    second: tuple[float, ...]
     scores: tuple[tuple[Score, ...], ...]
     """(problems, samples)."""
 
@@ -111,12 +110,13 @@ class Evaluator:
             groups = self.sampler.sample(problems, settings, self.context.config.seed, self.name, mode)
             tokens += sum(len(c.token_ids) for group in groups for c in group.completions)
             parts.append(self.mark(problems, groups))
+        labels, scores = self.scorer.suite.labels, [row for part in parts for row in part.scores]
         return Evaluation(
             mode=mode,
             right=tuple(row for part in parts for row in part.right),
             answers=tuple(row for part in parts for row in part.answers),
-            second=tuple(value for part in parts for value in part.second),
-            rewards=reward_means(self.scorer.suite.labels, [row for part in parts for row in part.scores]),
+            second=tuple(_mean([score.parts[1] or 0.0 for score in row]) for row in scores) if len(labels) > 1 else (),
+            rewards=reward_means(labels, scores),
             tokens=tokens,
             temperature=settings.temperature,
             top_p=settings.top_p,
@@ -125,11 +125,9 @@ class Evaluator:
     def mark(self, problems: Sequence[Problem], groups: Sequence[Group]) -> Marks:
         """Score completions and read their answers."""
         scores = self.scorer(problems, groups, self.context.step + 1)
-        has_second = len(self.scorer.suite.labels) > 1
         return Marks(
             right=tuple(tuple(float(score.parts[0] == PASSED) for score in row) for row in scores),
             answers=self.scorer.answers(groups),
-            second=tuple(_mean([score.parts[1] or 0.0 for score in row]) for row in scores) if has_second else (),
             scores=tuple(map(tuple, scores)),
         )
 
