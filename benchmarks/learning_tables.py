@@ -1,8 +1,8 @@
-"""Tables of docs/performance.md about what is learnt: every algorithm on one task, and our loop beside TRL's."""
+"""Tables of docs/performance.md about what is learnt: every algorithm, our loop beside TRL's, the language reward."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 BLOCKS = {
@@ -114,6 +114,51 @@ def _rates(rates: Mapping[str, Mapping[str, float]], chosen: Mapping[str, float]
     for side, row in rates.items():
         figures = [_percent(row[name]) if name in row else "failed" for name in names]
         yield f"| {SIDES[side]} | {' | '.join(figures)} | {chosen[side]:g} |"
+
+
+def language_table(record: Mapping[str, Any]) -> Iterator[str]:
+    """Held-out consistency and accuracy of the cold starts and of both sides, and what the reward changes."""
+    plan = record["plan"]
+    yield (
+        f"\nCold starts of {plan['cold_steps']} supervised steps, then {plan['steps']} rollouts of {plan['prompts']} "
+        f"prompts × 8 completions; learning rate {plan['lr']:g}, weight of the language reward {plan['weight']:g}; "
+        f"{plan['held_out']} held-out problems.\n"
+    )
+    names = {"cold start": record["cold_start"]}
+    names |= {f"{side} the language reward": row for side, row in record["sides"].items()}
+    for mode in ("sampled", "greedy"):
+        yield f"| {mode} | consistency, each seed | mean, 95 % over seeds | accuracy, each seed | mean, 95 % | tokens |"
+        yield "|---|---|---|---|---|---|"
+        for name, row in names.items():
+            if row["seeds"]:
+                length = f"{row['length']['mean']:.1f}" if "length" in row else ""
+                yield f"| {name} | {_both(row[mode], _percent, _with_range)} | {length} |"
+        if record["difference"]:
+            paired, length = record["difference"][mode], _tokens(record["difference"]["length"])
+            yield f"| with less without, points | {_both(paired, _points, _signed)} | {length} |"
+        yield ""
+    if record["missing"]:
+        yield f"Not finished: {'; '.join(f'{name} ({_short(why)})' for name, why in record['missing'].items())}."
+    if record["sides"]:
+        yield "![Consistency, accuracy and length over the steps, with and without the language reward](language.svg)"
+
+
+def _both(row: Mapping[str, Any], one: Callable[[float], str], ranged: Callable[[Mapping[str, Any]], str]) -> str:
+    cells = [
+        cell
+        for figure in ("consistency", "accuracy")
+        for cell in (", ".join(one(value) for value in row[figure]["values"]), ranged(row[figure]))
+    ]
+    return " | ".join(cells)
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}"
+
+
+def _tokens(found: Mapping[str, Any]) -> str:
+    ends = "" if found["ci95"] is None else " ({:+.1f} to {:+.1f})".format(*found["ci95"])
+    return f"{found['mean']:+.1f}{ends}"
 
 
 def _ratio(value: float | None) -> str:

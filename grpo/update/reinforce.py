@@ -52,6 +52,8 @@ class StepWork:
     totals: StepTotals
     noise_key: tuple[int | str, ...]
     """Tells this optimizer step from every other of the run."""
+    first: bool = False
+    """Of its rollout: the policy is still that of the old log-probs."""
 
 
 class PolicyUpdate:
@@ -86,6 +88,7 @@ class PolicyUpdate:
                 columns=known,
                 totals=self._totals(part, trees),
                 noise_key=(*self.settings.seed_keys, step, number),
+                first=number == 0,
             )
             for number, (part, trees, known) in enumerate(zip(parts, live, columns, strict=True))
         ]
@@ -145,10 +148,16 @@ class PolicyUpdate:
         return with_statistics(
             work.columns,
             self.settings.algorithm,
-            logprobs=lambda: self.policy.tree_logprobs(work.live, self.settings.limits, self._sampling),
+            logprobs=lambda: self._logprobs(work),
             noise=lambda: token_noise(work.live, work.noise_key),
             join=self.join,
         )
+
+    def _logprobs(self, work: StepWork) -> torch.Tensor:
+        """Of the policy as it is now, (S,)."""
+        if work.first and work.columns.old_logprob is not None:
+            return work.columns.old_logprob
+        return self.policy.tree_logprobs(work.live, self.settings.limits, self._sampling)
 
     def _compare(self, difference: torch.Tensor, meter: Meter) -> None:
         """`difference` (N,): trainer less sampler."""

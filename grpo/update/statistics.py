@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from grpo.algorithm.corrections import LEVELS
-from grpo.algorithm.losses import OVER_STEP, StepTokens
+from grpo.algorithm.losses import OVER_STEP, RATIOS_ALONE, StepTokens
 from grpo.config.slices import AlgorithmConfig
 from grpo.update.columns import StepColumns
 from grpo.update.objective import loss_settings
@@ -52,17 +52,18 @@ def with_statistics(
     `logprobs` gives the policy's of now, (S,), by a forward pass: called once at most, and not at all where nothing
     asks or the log-probs of before the rollout's first optimizer step are enough. `noise` (S,), see `StepTokens`.
     """
-    ask = OVER_STEP.get(algorithm.loss)
+    ask, on_policy = OVER_STEP.get(algorithm.loss), columns.old_logprob is None
     whole = algorithm.importance != "off" and algorithm.importance_level != "token"
-    now = logprobs() if ask is not None or (whole and columns.old_logprob is None) else None
+    if (ask is not None and not (on_policy and algorithm.loss in RATIOS_ALONE)) or (whole and on_policy):
+        now = logprobs()
+    else:  # a ratio of something to itself
+        now = columns.sampler_logprob
     old = now if columns.old_logprob is None else columns.old_logprob
     if whole:
-        assert old is not None
         ratio = LEVELS[algorithm.importance_level](old - columns.sampler_logprob, columns.length)
         columns = replace(columns, importance_ratio=ratio)
     if ask is None:
         return columns
-    assert now is not None and old is not None
     tokens, mine = join(
         StepTokens(
             logprob=now,

@@ -134,7 +134,10 @@ ASKING = "asks_the_step"
         (("mask", "geometric"), ASKING, 1, 1),  # one pass serves both
         (("truncate", "token"), "clipped_ratio", 2, 2),  # `old`, of each part
         (("truncate", "sequence"), "clipped_ratio", 2, 2),  # which is all that a correction needs
-        (("truncate", "sequence"), ASKING, 2, 4),
+        (("truncate", "sequence"), ASKING, 2, 3),  # `old` is the first step's own, the second asks anew
+        (("truncate", "token"), "gspo", 1, 0),  # ratios of 1 need no pass
+        (("truncate", "sequence"), "gspo_token", 1, 1),  # the correction does
+        (("truncate", "token"), "gspo", 2, 3),
     ],
 )
 def test_no_pass_too_many(

@@ -42,6 +42,10 @@ OVER_STEP: dict[str, StepFunction] = {
 }
 """Loss to what it asks of the whole step, (S,) or (S, K) float32. Losses without a place here cost no extra pass."""
 
+RATIOS_ALONE = ("gspo", "gspo_token")
+"""Losses whose function in `OVER_STEP` looks at no log-prob but through its ratio to the old one: where that is 1, they
+cost no extra pass either."""
+
 COMPARES_TOKENS = ("clip_cov", "kl_cov")
 """Losses that set a token against the mean of the step's: tokens without an advantage are part of that mean."""
 
@@ -49,6 +53,7 @@ __all__ = [
     "COMPARES_TOKENS",
     "LOSSES",
     "OVER_STEP",
+    "RATIOS_ALONE",
     "LossFunction",
     "LossInputs",
     "LossSettings",
