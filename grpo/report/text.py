@@ -93,3 +93,20 @@ def by_unit(value: float | None, unit: str) -> str:
     if unit == "bytes":
         return size(value)
     return figure(value)
+
+
+def device_time(hours_used: float | None) -> str:
+    """Device-hours for a person: `1,250.00 device-hours`, `12.1 device-minutes`, `4.2 device-seconds`."""
+    if hours_used is None:
+        return MISSING
+    if hours_used >= 1:
+        return f"{hours_used:,.2f} device-hours"
+    minutes = 60 * hours_used
+    return f"{minutes:.1f} device-minutes" if minutes >= 1 else f"{figure(60 * minutes)} device-seconds"
+
+
+def reward(value: float | None) -> str:
+    """A mean reward: three decimals, as many figures where it is large."""
+    if value is None:
+        return MISSING
+    return f"{value:.3f}" if abs(value) < 1000 else figure(value)

@@ -91,6 +91,8 @@ def test_loaded_is_the_sum_of_the_folder(both: tuple[Path, Path]) -> None:
     last = [line for line in metrics_with_cost(whole) if "cost/final" in line]
     assert [line["step"] for line in last] == [5, 6], "the last step of each stage"
     assert last[-1]["cost/loaded"] > last[-1]["cost/final"] > 0
+    for name in ("final", "loaded"):
+        assert last[-1][f"cost/{name}_amount"] == pytest.approx(2 * last[-1][f"cost/{name}"])
 
 
 def metrics_with_cost(folder: Path) -> list[dict[str, Any]]:
