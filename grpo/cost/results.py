@@ -18,9 +18,9 @@ def per_point(
     """For each entry of `eval_gain`: the cost of the stages between its two evaluations, and of everything, per point.
 
     Between them lies every stage that the pipeline has after the first evaluation and before the second: training, data
-    made from models, other evaluations (`stages` names them); the two themselves are not counted. None where nothing was
-    gained, or nothing has a price. `ci95` of the gain is handed on: a gain whose interval holds 0 may be chance, and so
-    may its price.
+    made from models, other evaluations (`stages` names them); the two themselves are not counted. None where nothing
+    was gained, or nothing has a price. `ci95` of the gain is handed on: a gain whose interval holds 0 may be chance,
+    and so may its price.
     """
     found = []
     for gain in gains:

@@ -43,8 +43,13 @@ def _sides(facts: CardFacts) -> str:
     sides = sides_of(facts.run)
     if sides is None:
         return ""
-    notes = "".join(f"{line} " for line in notes_on(sides)).rstrip()
-    return f"### Final run and fully loaded\n\n{table(('', 'final run', 'fully loaded'), sides.rows())}\n{notes}\n"
+    lines = notes_on(sides)
+    if number(sides.loaded_entry.get("running")):
+        lines.append("This run is counted as running: the card was written by it.")
+    if sides.final.energy_missing:
+        lines.append("Energy was not measured.")
+    both = table(("", "final run", "fully loaded"), sides.rows())
+    return f"### Final run and fully loaded\n\n{both}\n{' '.join(lines)}\n"
 
 
 def _points(facts: CardFacts) -> str:
@@ -60,11 +65,18 @@ def _points(facts: CardFacts) -> str:
             amounts = (money(one.between.amount, currency), money(one.loaded.amount, currency))
         span = f"{code(one.first)} to {code(one.last)}{', first to last' if one.whole else ''}"
         rows.append((span, one.mode, one.gain, one.interval or MISSING, *times, *amounts))
-    head: tuple[str, ...] = ("from, to", "mode", "points gained", "95 % interval", "device time a point", "fully loaded")
-    head += ("money a point", "fully loaded") if priced else ()
+    head: tuple[str, ...] = (
+        "from, to",
+        "mode",
+        "points gained",
+        "95 % interval",
+        "device time a point",
+        "device time, fully loaded",
+    )
+    head += ("money a point", "money, fully loaded") if priced else ()
     note = (
-        "\nA point of accuracy costs what every stage between the two evaluations used, other evaluations and the making "
-        "of data among them. Where the interval holds 0 the gain may be chance.\n"
+        "\nA point of accuracy costs what every stage between the two evaluations used, other evaluations and "
+        "the making of data among them. Where the interval holds 0 the gain may be chance. A pair without a gain has no price.\n"
     )
     return f"### Cost of a point of accuracy\n\n{table(head, rows)}{note}" if rows else ""
 

@@ -1,4 +1,4 @@
-"""The part of a model card on data: what each stage was given, what the run made, and what it had seen of the problems."""
+"""The part of a model card on data: what stages were given, what the run made, and what it had seen of the problems."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _data_set(one: DataSet) -> str:
 
 
 def _contamination(facts: CardFacts) -> str:
-    """Of how many held-out problems each evaluation's model may have seen in training; nothing where none was checked."""
+    """How many held-out problems each evaluation's model may have seen in training; nothing where none was checked."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     for raw in sequence(facts.run.summary.get("eval")):
         entry = mapping(raw)
@@ -64,7 +64,10 @@ def _contamination(facts: CardFacts) -> str:
     title = "\n### Training problems among the held-out ones\n\n"
     sizes = {stage: _seen(entries[0], "share") for stage, entries in found.items()}
     if all(seen == 0 for seen, _ in sizes.values()):
-        each = "; ".join(f"0 of {count(n)} in {code(stage)}" for stage, (_, n) in sizes.items())
+        by_size: dict[str, list[str]] = {}
+        for stage, (_, problems) in sizes.items():
+            by_size.setdefault(f"0 of {count(problems)} in", []).append(code(stage))
+        each = "; ".join(f"{size} {', '.join(stages)}" for size, stages in by_size.items())
         return f"{title}None was found ({rule}): {each}.\n"
     head = ("evaluation", "mode", "found in training", "same text", f"{words} words in a row", "accuracy without them")
     rows = [_row(stage, entry) for stage, entries in found.items() for entry in entries]

@@ -96,13 +96,11 @@ def estimate_words(cost: Mapping[str, Any], unfinished: str = UNFINISHED) -> str
     basis = text(estimate.get("basis"))
     by = f"{count(number(estimate.get('runs')))} earlier run(s)" if basis == "past runs" else basis
     off = unfinished if ratio is None else f"it took {ratio:.2f} times that"
-    return f"Estimated before the start: {device_time(planned)}{money_words}, by {by}; {off}."
+    return f"Estimated before the start: {device_time(planned)} of device time{money_words}, by {by}; {off}."
 
 
 def _price(entry: Mapping[str, Any], prefix: str) -> Price:
-    return Price(
-        device_hours=number(entry.get(f"{prefix}device_hours")), amount=number(entry.get(f"{prefix}amount"))
-    )
+    return Price(device_hours=number(entry.get(f"{prefix}device_hours")), amount=number(entry.get(f"{prefix}amount")))
 
 
 def _results(cost: Mapping[str, Any]) -> str:
@@ -123,8 +121,8 @@ def _results(cost: Mapping[str, Any]) -> str:
         f'<thead><tr><th scope="col">{heads[0]}</th>{numeric}</tr></thead>'
         f"<tbody>{''.join(_row([row[place] for place in kept]) for row in rows)}</tbody></table>"
         '<p class="caption">A point costs what all stages between the two evaluations used, evaluations and the making '
-        "of data among them; loaded: what all runs of the run root used. A right answer costs what its evaluation used. "
-        "Nothing gained: no price.</p></div>"
+        "of data among them; loaded: what all runs of the run root used. A right answer costs what its evaluation "
+        "used. Nothing gained: no price.</p></div>"
     )
 
 

@@ -70,7 +70,9 @@ def side_by_side(run: RunData) -> str:
     head = (
         '<th scope="col"></th><th scope="col" class="num">final run</th><th scope="col" class="num">fully loaded</th>'
     )
-    notes = "".join(f'<p class="caption">{esc(line)}</p>' for line in notes_on(sides))
+    missing = sides.final.energy_missing
+    lines = [*notes_on(sides), *([f"Energy is not known: {missing}."] if missing else [])]
+    notes = "".join(f'<p class="caption">{esc(line)}</p>' for line in lines)
     return (
         f"{SCROLL.format(label='Final run and fully loaded')}<table><caption>Final run and fully loaded</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{notes}</div>"
@@ -101,8 +103,8 @@ def _column(usage: Usage, currency: str) -> list[str]:
 
 
 def notes_on(sides: Sides) -> list[str]:
-    """Sentences on what the two columns hold."""
-    final, lost, loaded = sides.final, sides.lost, sides.loaded_entry
+    """Sentences on what the two columns hold, energy aside."""
+    lost, loaded = sides.lost, sides.loaded_entry
     lines = []
     if steps := number(lost.get("steps")):
         lines.append(
@@ -117,6 +119,4 @@ def notes_on(sides: Sides) -> list[str]:
     )
     if unpriced := number(loaded.get("unpriced_device_hours")):
         lines.append(f"{hours(unpriced)} device-hours of them have no price in this currency.")
-    if final.energy_missing:
-        lines.append(f"Energy is not known: {final.energy_missing}.")
     return lines

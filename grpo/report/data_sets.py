@@ -12,7 +12,7 @@ from grpo.report.text import count, esc, percent
 SCROLL = '<div class="card scroll" role="region" aria-label="Data set" tabindex="0">'
 FILTER_WORDS = {
     "failed": "not written, or not scored",
-    "wrong": "wrong answer",
+    "wrong": "the answer is not right",
     "unfinished": "cut at the token limit",
     "format": "not in the required format",
     "language": "reasoning in mixed languages",

@@ -1,4 +1,4 @@
-"""Every evaluation in full: avg@k, pass@k, maj@k, the other rewards, and what of the held-out problems was trained on."""
+"""Every evaluation in full: avg@k, pass@k, maj@k, the other rewards, and which held-out problems were trained on."""
 
 from __future__ import annotations
 

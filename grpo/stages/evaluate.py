@@ -16,7 +16,7 @@ from grpo.run.memory import GAUGE
 from grpo.stages.context import RunContext
 from grpo.stages.engine_slot import EVALUATED_AT_ONCE
 from grpo.stages.evaluation import Evaluation, evaluation_metrics
-from grpo.stages.gains import Answered, gains, problems_digest
+from grpo.stages.gains import MODES, Answered, gains, problems_digest
 from grpo.stages.reinforce import sampling_settings
 from grpo.stages.reward_means import reward_means
 from grpo.stages.sampled import PASSED
@@ -51,7 +51,7 @@ def run_evaluate(name: str, stage: EvaluateConfig, context: RunContext, checkpoi
             evaluator.sampler.push_weights(context.step)
         context.spent("load")
         with clock("rollout"):
-            found = [evaluator.evaluate("sampled"), evaluator.evaluate("greedy")]
+            found = [evaluator.evaluate(mode) for mode in MODES]
     finally:
         evaluator.scorer.close()
     answered = Answered(

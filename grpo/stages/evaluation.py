@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, stdev
 
 from grpo.stages.intervals import pass_at_k, share_interval
 from grpo.stages.reward_means import RewardMean, reward_metrics
@@ -70,7 +69,7 @@ class Evaluation:
     @property
     def std_between_samples(self) -> float | None:
         """Bessel's standard deviation of `accuracy_by_sample`; None for one sample."""
-        return statistics.stdev(self.accuracy_by_sample) if self.samples > 1 else None
+        return stdev(self.accuracy_by_sample) if self.samples > 1 else None
 
     def summary(self, stage: str) -> dict[str, object]:
         """An entry of `summary.json`'s `eval` list."""

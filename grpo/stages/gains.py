@@ -11,6 +11,8 @@ from grpo.stages.intervals import paired_gain
 from grpo.types import Problem
 
 PROBLEMS_KEY = "problems"
+MODES = ("sampled", "greedy")
+"""How an evaluation answers, in the order of tables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ def gains(evaluations: Sequence[Answered]) -> list[dict[str, Any]]:
     """
     steps, whole = [], []
     for place, later in enumerate(evaluations):
-        for mode in later.correct:
+        for mode in (one for one in MODES if one in later.correct):
             same = [one for one in evaluations if one.problems == later.problems and mode in one.correct]
             before = [one for one in evaluations[:place] if one in same]
             is_last = later is same[-1]

@@ -36,7 +36,7 @@ def test_a_data_set_with_its_filters(tmp_path: Path) -> None:
     card = card_with(tmp_path / "run", [None] * 3, data_sets={"rejection": MADE})
     for said in (
         "### Data set `rejection`\n\n| completions | number | share of sampled |\n",
-        "| sampled | 240 | 100.0 % |\n| wrong: wrong answer | \u2212140 | 58.3 % |\n"
+        "| sampled | 240 | 100.0 % |\n| wrong: the answer is not right | \u2212140 | 58.3 % |\n"
         "| cap: the problem has enough already | \u221240 | 16.7 % |\n| kept | 60 | 25.0 % |\n",
         "- sampled from: teacher\n", "- with: 6 completions a problem\n", "- trained on by: no stage of this run\n",
         "- file: `stages/rejection/dataset.parquet` in the run's folder, not in this one\n", "cd" * 32,

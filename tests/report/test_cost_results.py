@@ -31,9 +31,9 @@ def page_of(run: Path, price: float, cost: dict[str, Any]) -> str:
 
 
 def test_device_time_in_words() -> None:
-    """0.005 h are 18 s, 0.02 h are 1.2 min."""
-    assert device_time(0.005) == "18 device-seconds" and device_time(0.02) == "1.2 device-minutes"
-    assert device_time(147_336.0) == "147,336.00 device-hours" and device_time(None) == "\u2014"
+    """0.005 h are 18 s, 0.02 h are 72 s."""
+    assert device_time(0.005) == "18.0 s" and device_time(0.02) == "1 min 12 s" and device_time(1e-5) == "0.036 s"
+    assert device_time(147_336.0) == "147,336 h" and device_time(2.5) == "2 h 30 min" and device_time(None) == "\u2014"
 
 
 def test_an_entry_in_points() -> None:
@@ -47,7 +47,7 @@ def test_first_to_last_is_marked_and_has_both_prices(run_maker: Callable[..., Pa
     page = page_of(run_maker(rl_steps=2, sft_steps=1), 2.0, {"per_point": [POINT]})
     said = "a point of accuracy, sampled, before to after (+43.2, 95 % interval +38.1 to +48.4) "
     assert f"{said}<small>first to last evaluation</small>" in page
-    for cell in ("18 device-seconds", "0.0100 USD", "2.50 device-hours", "5.00 USD"):
+    for cell in ("18.0 s", "0.0100 USD", "2 h 30 min", "5.00 USD"):
         assert f'<td class="num">{cell}</td>' in page, cell
 
 
@@ -62,5 +62,5 @@ def test_without_a_price_there_is_no_money(run_maker: Callable[..., Path]) -> No
 def test_the_estimate_in_words(ratio: float | None, end: str) -> None:
     estimate = {"device_hours": 0.5, "amount": 1.0, "basis": "past runs", "runs": 2, "actual_over_estimate": ratio}
     words = estimate_words({"currency": "EUR", "estimate": estimate})
-    assert words == f"Estimated before the start: 30.0 device-minutes, 1.00 EUR, by 2 earlier run(s); {end}"
+    assert words == f"Estimated before the start: 30 min 00 s of device time, 1.00 EUR, by 2 earlier run(s); {end}"
     assert estimate_words({}) == ""

@@ -58,7 +58,7 @@ def test_every_filter_in_its_order_with_its_share(run: Path) -> None:
     assert one.rows() == [
         ("sampled", "240", "100.0 %"),
         ("failed: not written, or not scored", "0", "0.0 %"),
-        ("wrong: wrong answer", "\u2212140", "58.3 %"),
+        ("wrong: the answer is not right", "\u2212140", "58.3 %"),
         ("language: reasoning in mixed languages", "\u221212", "5.0 %"),
         ("duplicate: equal to a kept one of the problem", "\u221228", "11.7 %"),
         ("kept", "60", "25.0 %"),
@@ -78,9 +78,19 @@ def test_the_page_has_it_in_a_section_of_its_own(run: Path) -> None:
     assert 'id="data"' not in write_report(run).read_text()
     page = write_report(with_data_set(run, ENTRY)).read_text()
     assert '<section id="data"><h2>Data sets</h2>' in page and '<a href="#data">Data sets</a>' in page
-    for said in ("stages/rejection/dataset.parquet", "ab" * 32, "wrong: wrong answer", "58.3 %", "<dd>sft2</dd>"):
+    for said in (
+        "stages/rejection/dataset.parquet",
+        "ab" * 32,
+        "wrong: the answer is not right",
+        "58.3 %",
+        "<dd>sft2</dd>",
+    ):
         assert said in page, said
-    assert page.index("wrong: wrong answer") < page.index("reasoning in mixed languages") < page.index("equal to a kept")
+    assert (
+        page.index("wrong: the answer is not right")
+        < page.index("reasoning in mixed languages")
+        < page.index("equal to a kept")
+    )
 
 
 @pytest.mark.parametrize("entry", [{}, {"sampled": "many", "dropped": [3, {"filter": 1}]}, {"sampled": 0, "kept": 0}])

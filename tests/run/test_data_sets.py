@@ -123,7 +123,7 @@ def test_report_and_card_show_it_and_the_dashboards_its_cost(unbroken: Path) -> 
     counts = summary(unbroken)["data_sets"]["rejection"]
     page, card = (unbroken / "report.html").read_text(), (unbroken / "model" / "README.md").read_text()
     for text in (page, card):
-        assert counts["sha256"] in text and counts["file"] in text and "wrong: wrong answer" in text
+        assert counts["sha256"] in text and counts["file"] in text and "wrong: the answer is not right" in text
     assert f"| kept | {counts['kept']} |" in card and "- trained on by: sft2\n" in card
     lines = [json.loads(line) for line in (unbroken / "metrics.jsonl").read_text().splitlines()]
     (line,) = [line for line in lines if line["stage"] == "rejection"]

@@ -46,6 +46,8 @@ def test_a_mode_of_its_own() -> None:
     both = [Answered(stage=name, problems="p", correct={"sampled": (0.5,), "greedy": (1.0,)}) for name in "abc"]
     found = [(one["from"], one["to"], one["mode"]) for one in gains(both)]
     assert len(found) == len(set(found)) == 6 and found[-2:] == [("a", "c", "sampled"), ("a", "c", "greedy")]
+    back = [Answered.from_entry("b", dict(sorted(both[1].entry().items()))), both[2]]
+    assert [one["mode"] for one in gains(back)] == ["sampled", "greedy"], "whatever the order in the file"
 
 
 def test_the_file_gives_back_what_was_written() -> None:

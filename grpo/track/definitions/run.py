@@ -35,8 +35,8 @@ EVAL = (
         "Zero; above it, compare the accuracies with and without them in summary.json.",
     ),
     Metric("eval/format", "share", "Held-out completions in the required format.", "Close to 1."),
-    Metric("eval/rewards/<name>_low", "", "Lower end of the 95 % interval of that mean."),
-    Metric("eval/rewards/<name>_high", "", "Upper end of the 95 % interval of that mean."),
+    Metric("eval/rewards/<name>_low", "", "Lower end of the 95 % interval of `eval/rewards/<name>`."),
+    Metric("eval/rewards/<name>_high", "", "Upper end of its 95 % interval."),
     Metric(
         "eval/rewards/<name>",
         "",
