@@ -76,7 +76,8 @@ def _points(facts: CardFacts) -> str:
     head += ("money a point", "money, fully loaded") if priced else ()
     note = (
         "\nA point of accuracy costs what every stage between the two evaluations used, other evaluations and "
-        "the making of data among them. Where the interval holds 0 the gain may be chance. A pair without a gain has no price.\n"
+        "the making of data among them. Where the interval holds 0 the gain may be "
+        "chance. A pair without a gain has no price.\n"
     )
     return f"### Cost of a point of accuracy\n\n{table(head, rows)}{note}" if rows else ""
 

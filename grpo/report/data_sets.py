@@ -122,8 +122,8 @@ def _table(one: DataSet) -> str:
     facts = [*one.facts(), ("file", one.file), ("SHA-256", one.sha256)]
     listed = "".join(f"<div><dt>{what}</dt><dd>{esc(words)}</dd></div>" for what, words in facts if words)
     return (
-        f"{SCROLL}<table><caption>{esc(one.stage)}</caption><thead><tr>"
+        f'{SCROLL}<h3>{esc(one.stage)}</h3><dl class="facts">{listed}</dl><table><thead><tr>'
         '<th scope="col"></th><th scope="col" class="num">completions</th><th scope="col" class="num">share</th>'
-        f'</tr></thead><tbody>{rows}</tbody></table><dl class="facts">{listed}</dl>'
+        f"</tr></thead><tbody>{rows}</tbody></table>"
         '<p class="caption">A completion is counted at the first filter that drops it, in this order.</p></div>'
     )

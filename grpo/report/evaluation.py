@@ -52,12 +52,16 @@ def evaluation_table(run: RunData) -> str:
     if not entries:
         return ""
     names = reward_names(entries)
-    head = "".join(f'<th scope="col" class="num">{esc(name)}</th>' for name in (*HEADS, *names))
+    table = [(_name(entry), _cells(entry, names)) for entry in entries]
+    heads = (*HEADS, *names)
+    shown = [place for place in range(len(heads)) if any(cells[place] != MISSING for _, cells in table)]
+    head = "".join(f'<th scope="col" class="num">{esc(heads[place])}</th>' for place in shown)
+    rows = "".join(_row(name, [cells[place] for place in shown]) for name, cells in table)
     rewards = " The last columns are means of the other reward functions." if names else ""
     return (
         f"{SCROLL}<table><caption>All evaluations, with 95 % intervals</caption>"
         f'<thead><tr><th scope="col">stage</th>{head}</tr></thead>'
-        f"<tbody>{''.join(_row(entry, names) for entry in entries)}</tbody></table></div>"
+        f"<tbody>{rows}</tbody></table></div>"
         '<p class="hint">avg@k is the mean over k samples of each problem, pass@k the share of problems of which at '
         "least one of k samples is right, maj@k that of which the most common answer is. Each sample has a seed of its "
         "own, so the deviation between samples is that between seeds. Trained on: problems that share 10 words in a "
@@ -65,24 +69,38 @@ def evaluation_table(run: RunData) -> str:
     )
 
 
-def _row(entry: Mapping[str, Any], names: Sequence[str]) -> str:
+def _name(entry: Mapping[str, Any]) -> str:
+    return esc(f"{text(entry.get('stage'))}, {text(entry.get('mode'))}")
+
+
+def _row(name: str, cells: Sequence[str]) -> str:
+    return f'<tr><th scope="row">{name}</th>' + "".join(f'<td class="num">{cell}</td>' for cell in cells) + "</tr>"
+
+
+def _cells(entry: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """One for each of `HEADS`, and of the rewards' names."""
     samples = number(entry.get("samples_per_problem"))
     size = f"{count(number(entry.get('n')))} × {count(samples)}"
     seen = mapping(entry.get("contamination"))
     average = f"{percent(number(entry.get('accuracy')))}<small>{_interval(entry.get('ci95'))}</small>"
     spread = number(entry.get("std_between_samples"))
-    cells = [
+    return [
         size,
         average,
         _at_k(entry, "pass_at_k"),
         _at_k(entry, "maj_at_k"),
         MISSING if spread is None else f"{100 * spread:.1f} points",
-        percent(number(seen.get("share"))),
+        _share(number(seen.get("share")), number(entry.get("n"))),
         percent(number(seen.get("accuracy_clean"))),
         *(_reward(entry, name) for name in names),
     ]
-    name = f"{esc(text(entry.get('stage')))}, {esc(text(entry.get('mode')))}"
-    return f'<tr><th scope="row">{name}</th>' + "".join(f'<td class="num">{cell}</td>' for cell in cells) + "</tr>"
+
+
+def _share(share: float | None, problems: float | None) -> str:
+    """`1.5 %`, and of how many."""
+    if share is None or problems is None:
+        return MISSING
+    return f"{percent(share)}<small>{count(share * problems)} of {count(problems)}</small>"
 
 
 def _reward(entry: Mapping[str, Any], name: str) -> str:

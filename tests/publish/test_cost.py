@@ -44,7 +44,8 @@ def test_side_by_side_with_money(tmp_path: Path) -> None:
         "Fully loaded: all 4 run(s) of the run root", "(1 finished, 2 failed, 1 running)",
         "| `cold_start_eval` to `rl_eval`, first to last | greedy | +23.0 | +17.0 to +29.0 | 5 min 13 s "
         "| 31 min 18 s | 0.2174 USD | 1.30 USD |",
-        "Estimated before the start: 1 h 24 min of device time, by arithmetic; up to the export it took 1.50 times that.",
+        "Estimated before the start: 1 h 24 min of device time, by arithmetic; ",
+        "up to the export it took 1.50 times that.",
     ):  # fmt: skip
         assert said in card, said
     assert "- `" not in card.split("\n## Cost")[1].split("\n## ")[0], "no bare keys of the summary"

@@ -96,7 +96,7 @@ def test_the_page_has_it_in_a_section_of_its_own(run: Path) -> None:
 @pytest.mark.parametrize("entry", [{}, {"sampled": "many", "dropped": [3, {"filter": 1}]}, {"sampled": 0, "kept": 0}])
 def test_what_is_not_known_is_left_out(run: Path, entry: dict[str, Any]) -> None:
     page = write_report(with_data_set(run, entry, stage="<b>")).read_text()
-    assert "Data sets" in page and "<b></caption>" not in page
+    assert "Data sets" in page and "<h3><b>" not in page
 
 
 def test_every_filter_has_words() -> None:

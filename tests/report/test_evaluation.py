@@ -56,3 +56,17 @@ def test_held_out_rewards_have_a_chart_where_their_interval_is_logged(run_maker:
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     page = write_report(run).read_text()
     assert page.count("<h3>Held-out reward: ") == 1 and "<h3>Held-out reward: language" in page
+
+
+def test_columns_of_which_nothing_is_known_are_left_out(run_maker: Callable[..., Path]) -> None:
+    """One sample of each problem has no pass@k; 2.5 % of 512 problems are 13."""
+    run = run_maker(rl_steps=2, sft_steps=1)
+    summary = json.loads((run / "summary.json").read_text())
+    summary["eval"][0] |= {"contamination": {"share": 13 / 512, "accuracy_clean": 0.5}}
+    (run / "summary.json").write_text(json.dumps(summary))
+    page = write_report(run).read_text()
+    assert rows(page) == {
+        "before, sampled": ["512 × 4", "2.0 %<small>0.0 % to 6.3 %</small>", "2.5 %<small>13 of 512</small>", "50.0 %"]
+    }
+    head = page.split("All evaluations, with 95 % intervals")[1].split("</thead>")[0]
+    assert "trained on" in head and "pass@k" not in head and "std" not in head
