@@ -9,7 +9,7 @@ from grpo.report.cost import is_priced, run_total, stage_costs
 from grpo.report.cost_results import UNFINISHED, estimate_words, point_costs
 from grpo.report.cost_sums import notes_on, sides_of
 from grpo.report.read import mapping, number
-from grpo.report.text import MISSING, count, device_time, duration, hours, money, size
+from grpo.report.text import MISSING, count, duration, hours, money, size
 
 
 def cost_section(facts: CardFacts) -> str:
@@ -59,12 +59,10 @@ def _points(facts: CardFacts) -> str:
     priced = any(one.between.amount is not None for one in found)
     rows: list[tuple[str, ...]] = []
     for one in found:
-        times = (device_time(one.between.device_hours), device_time(one.loaded.device_hours))
-        amounts: tuple[str, ...] = ()
-        if priced:
-            amounts = (money(one.between.amount, currency), money(one.loaded.amount, currency))
+        (time, amount), (loaded_time, loaded_amount) = one.between.cells(currency), one.loaded.cells(currency)
+        amounts = (amount, loaded_amount) if priced else ()
         span = f"{code(one.first)} to {code(one.last)}{', first to last' if one.whole else ''}"
-        rows.append((span, one.mode, one.gain, one.interval or MISSING, *times, *amounts))
+        rows.append((span, one.mode, one.gain, one.interval or MISSING, time, loaded_time, *amounts))
     head: tuple[str, ...] = (
         "from, to",
         "mode",

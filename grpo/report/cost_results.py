@@ -8,9 +8,11 @@ from typing import Any
 
 from grpo.report.cost_sums import SCROLL, side_by_side
 from grpo.report.read import RunData, mapping, number, sequence, text
-from grpo.report.text import MISSING, count, device_time, esc, money
+from grpo.report.text import MISSING, count, device_time, esc, figure, money
 
 UNFINISHED = "the run has not finished"
+LEAST_WITH_DECIMALS = 1e-3
+"""Smaller amounts of money are given by their figures: four decimals would leave little of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +24,9 @@ class Price:
 
     def cells(self, currency: str) -> tuple[str, str]:
         """Device time and money, in words."""
-        return device_time(self.device_hours), money(self.amount, currency)
+        small = self.amount is not None and 0 < self.amount < LEAST_WITH_DECIMALS
+        amount = f"{figure(self.amount)} {currency}".strip() if small else money(self.amount, currency)
+        return device_time(self.device_hours), amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import yaml
 
 from grpo.report import write_report
 from grpo.report.cost import is_priced
-from grpo.report.cost_results import estimate_words, point_costs
+from grpo.report.cost_results import Price, estimate_words, point_costs
 from grpo.report.read import read_run
 from grpo.report.text import device_time
 
@@ -64,3 +64,8 @@ def test_the_estimate_in_words(ratio: float | None, end: str) -> None:
     words = estimate_words({"currency": "EUR", "estimate": estimate})
     assert words == f"Estimated before the start: 30 min 00 s of device time, 1.00 EUR, by 2 earlier run(s); {end}"
     assert estimate_words({}) == ""
+
+
+def test_little_money_keeps_its_figures() -> None:
+    assert Price(device_hours=None, amount=5.2e-6).cells("USD") == ("\u2014", "5.20e-06 USD")
+    assert Price(device_hours=1.0, amount=0.25).cells("") == ("1 h 00 min", "0.2500")
