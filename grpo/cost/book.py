@@ -131,11 +131,13 @@ class CostBook:
         }
 
     def metrics(self) -> dict[str, float]:
-        """For dashboards, at the end of a stage."""
+        """For dashboards, at the end of a stage; money only where all of it has a price."""
         self.look_around()
         final = self._ledger.tally.used
         loaded = self.project.loaded(final, RUNNING, self._config.cost.currency)
-        return {"cost/final": final.device_hours, "cost/loaded": loaded["device_hours"]}
+        amounts = {"cost/final_amount": final.amount, "cost/loaded_amount": loaded["amount"]}
+        known = {name: amount for name, amount in amounts.items() if amount is not None}
+        return {"cost/final": final.device_hours, "cost/loaded": loaded["device_hours"], **known}
 
     def close(self) -> None:
         """Write down what is left."""

@@ -17,16 +17,21 @@ def per_point(
 ) -> list[dict[str, Any]]:
     """For each entry of `eval_gain`: the cost of the stages between its two evaluations, and of everything, per point.
 
-    None where nothing was gained, or nothing has a price. `ci95` of the gain is handed on: a gain whose interval
-    holds 0 may be chance, and so may its price.
+    Between them lies every stage that the pipeline has after the first evaluation and before the second: training, data
+    made from models, other evaluations (`stages` names them); the two themselves are not counted. None where nothing
+    was gained, or nothing has a price. `ci95` of the gain is handed on: a gain whose interval holds 0 may be chance,
+    and so may its price.
     """
     found = []
     for gain in gains:
         points = POINTS * (number(gain.get("gain")) or 0.0)
-        between = total(used[name] for name in _between(gain, pipeline) if name in used)
+        names = [name for name in _between(gain, pipeline) if name in used]
+        between = total(used[name] for name in names)
         found.append(
             {
                 **{key: gain.get(key) for key in ("from", "to", "mode", "ci95")},
+                "whole": gain.get("whole") is True,
+                "stages": names,
                 "points": points,
                 "device_hours": per(between.device_hours, points),
                 "amount": per(between.amount, points),

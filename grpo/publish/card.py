@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from grpo.publish.cost import cost_section
+from grpo.publish.data import data_section
 from grpo.publish.facts import CARD_FILE, SCRATCH, CardFacts
 from grpo.publish.front_matter import front_matter
 from grpo.publish.markdown import block, code, table
 from grpo.publish.public import without_secrets
-from grpo.publish.recipe import data_section, prompt_section, recipe_section, reward_section
-from grpo.publish.results import CURVE_FILE, cost_section, curve_section, evaluation_section, headline
+from grpo.publish.recipe import prompt_section, recipe_section, reward_section
+from grpo.publish.results import CURVE_FILE, curve_section, evaluation_section, headline
 from grpo.report.read import mapping, number, text
 
 PORT = 8000

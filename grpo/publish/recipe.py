@@ -1,8 +1,8 @@
-"""The part of a model card on how the model was made: stages, data, rewards, prompt."""
+"""The part of a model card on how the model was made: stages, rewards, prompt."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -25,8 +25,6 @@ WIRING = frozenset({"kind", "model_from", "data_from", "repo_id", "license"})
 OPTIMIZER_KEYS = ("name", "lr", "schedule")
 ROLLOUT_KEYS = ("completions_per_prompt", "max_tokens", "temperature", "top_p", "top_k", "min_p")
 ALGORITHM_KEYS = ("advantage", "loss", "reduction")
-PROMPT_KEYS = frozenset({"system_prompt", "prompt_template"})
-SOURCE_KEYS = frozenset({"source", "arithmetic", "on_bad_row"})
 
 
 def recipe_section(facts: CardFacts) -> str:
@@ -38,19 +36,6 @@ def recipe_section(facts: CardFacts) -> str:
             named = ", ".join(f"{key} {code(mapping(stage['algorithm']).get(key))}" for key in ALGORITHM_KEYS)
             parts.append(f"\n{code(name)}: {named}. {_differences(mapping(stage['algorithm']))}\n")
     return "".join(parts)
-
-
-def data_section(facts: CardFacts) -> str:
-    """Source, rows and seeds of every stage that trains or evaluates; contamination where it was measured."""
-    users: dict[str, list[str]] = {}
-    for name, stage in facts.stages.items():
-        if text(stage.get("kind")) != "export":
-            origin = text(stage.get("data_from"))
-            before = f"rows from {code(origin)}; " if origin not in ("", "base") else ""
-            users.setdefault(before + _data(mapping(stage.get("data"))), []).append(code(name))
-    lines = [f"- {', '.join(names)}: {what}\n" for what, names in users.items()]
-    seeds = f"\nSeed of the run: {text(facts.run.summary.get('seed', facts.config.get('seed')))}.\n"
-    return "".join(["## Data\n\n", *lines, seeds, _contamination(facts.run.summary)])
 
 
 def reward_section(facts: CardFacts) -> str:
@@ -115,18 +100,6 @@ def _differences(algorithm: Mapping[str, Any]) -> str:
     return f"Not at its default: {', '.join(changed)}." if changed else "Everything else is at its default."
 
 
-def _data(data: Mapping[str, Any]) -> str:
-    if data.get("source") == "files":
-        kept = {key: value for key, value in data.items() if key not in SOURCE_KEYS | PROMPT_KEYS}
-        return settings(kept)
-    source = text(data.get("source"))
-    return f"generated, {code(source)}: {settings(mapping(data.get(source)))}, {settings(_most(data))}"
-
-
-def _most(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: data[key] for key in ("rows", "eval_rows") if key in data}
-
-
 def _rewards(reward: Mapping[str, Any]) -> str:
     names, weights = sequence(reward.get("functions")), sequence(reward.get("weights"))
     given = mapping(reward.get("settings"))
@@ -136,18 +109,3 @@ def _rewards(reward: Mapping[str, Any]) -> str:
         weight = shown(weights[place]) if place < len(weights) else ""
         rows.append((code(name), weight, settings(mapping(given.get(label)))))
     return table(("reward", "weight", "settings"), rows)
-
-
-def _contamination(summary: Mapping[str, Any]) -> str:
-    """A figure per line; the check writes a mapping, or a list with one per evaluation."""
-    found = summary.get("contamination")
-    entries = [mapping(one) for one in (found if isinstance(found, list) else [found])]
-    lines = [f"- {line}\n" for line in _lines(entries)]
-    return "".join(["\nOverlap between training and evaluation rows:\n\n", *lines]) if lines else ""
-
-
-def _lines(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    for entry in entries:
-        scalars = {key: value for key, value in entry.items() if not isinstance(value, list)}
-        if line := settings(scalars):
-            yield line

@@ -1,4 +1,4 @@
-"""The part of a model card on what came out: evaluation, training curve, cost."""
+"""The part of a model card on what came out: evaluation and training curve."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from grpo.publish.facts import CardFacts
-from grpo.publish.markdown import code, flat, shown, table
-from grpo.report.cost import run_total, stage_costs
+from grpo.publish.markdown import code, table
+from grpo.publish.public import public
+from grpo.report.evaluation import reward_names, reward_of
 from grpo.report.outcome import Accuracy, accuracies
 from grpo.report.picture import drawing, last_curves
 from grpo.report.read import mapping, number, sequence, text
 from grpo.report.series import Series
-from grpo.report.text import by_unit, count, duration, hours, money, percent, size
+from grpo.report.text import MISSING, by_unit, count, percent, reward
 from grpo.track.names import describe
 
 CURVE_FILE = "training_curve.svg"
@@ -30,7 +31,7 @@ def headline(facts: CardFacts) -> str:
 
 
 def evaluation_section(facts: CardFacts) -> str:
-    """Every evaluation of the run with its interval; those of this model in bold."""
+    """Every evaluation of the run with its interval, its other rewards, and what was gained; this model's in bold."""
     rows = []
     for one in accuracies(facts.run):
         mark = "**" if facts.is_this_model(one.stage) else ""
@@ -41,9 +42,8 @@ def evaluation_section(facts: CardFacts) -> str:
     if not rows:
         return "## Evaluation\n\nThe run made no evaluation.\n"
     head = ("stage", "split", "mode", "accuracy", "95 % interval", "problems", "samples per problem")
-    gains = "".join(line for raw in sequence(facts.run.summary.get("eval_gain")) if (line := _gain(mapping(raw))))
-    note = "\nBold is the model in this folder. Sampled answers are drawn at temperature 1, greedy ones at 0.\n"
-    return f"## Evaluation\n\n{table(head, rows)}{note}{gains}"
+    note = f"\nBold is the model in this folder. {_drawn(facts)}\n"
+    return f"## Evaluation\n\n{table(head, rows)}{note}{_rewards(facts)}{_gains(facts)}"
 
 
 def curve_section(facts: CardFacts) -> tuple[str, str | None]:
@@ -59,50 +59,67 @@ def curve_section(facts: CardFacts) -> tuple[str, str | None]:
     return f"## Training curve\n\n{picture}\n{words}\n\n{table(('step', name), rows)}", drawing(name, curves)
 
 
-def cost_section(facts: CardFacts) -> str:
-    """Time, tokens, device-hours and money per stage and in all, up to the export."""
-    stages = stage_costs(facts.run)
-    if not stages:
-        return ""
-    total = run_total(facts.run)
-    rows: list[tuple[str, ...]] = [
-        (
-            code(one.name), duration(one.wall_seconds), count(one.tokens_sampled), count(one.tokens_trained),
-            size(one.peak_memory_bytes), hours(one.device_hours), money(one.cost, total.currency),
-        )
-        for one in stages
-    ]  # fmt: skip
-    rows.append(("total", duration(total.wall_seconds), "", "", "", hours(total.device_hours),
-                 money(total.cost, total.currency)))  # fmt: skip
-    head: tuple[str, ...] = ("stage", "time", "tokens sampled", "tokens trained", "peak memory", "device-hours", "cost")
-    priced = number(mapping(facts.config.get("cost")).get("price_per_device_hour"))
-    if not priced:  # an amount of 0 would say that it cost nothing
-        head, rows = head[:-1], [row[:-1] for row in rows]
-    more = _more_cost(mapping(facts.run.summary.get("cost")))
-    return f"## Cost\n\n{table(head, rows)}{more}"
-
-
-def _more_cost(cost: Mapping[str, Any]) -> str:
-    """Numbers of the summary's `cost` that the table has not got, such as those of other runs."""
-    known = {"device_hours", "amount", "currency"}
-    numbers = [(path, value) for path, value in flat(cost) if path not in known and number(value) is not None]
-    return "".join(["\n", *(f"- {code(path)}: {shown(value)}\n" for path, value in numbers)]) if numbers else ""
-
-
 def _interval(one: Accuracy) -> str:
     return f" (95 % interval {one.interval}, {count(one.problems)} problems)" if one.interval else ""
 
 
-def _gain(gain: Mapping[str, Any]) -> str:
-    ends = [number(end) for end in sequence(gain.get("ci95"))]
-    value = number(gain.get("gain"))
-    if value is None or len(ends) != 2 or ends[0] is None or ends[1] is None:
-        return ""
-    return (
-        f"\nFrom {code(text(gain.get('from')))} to {code(text(gain.get('to')))}, {text(gain.get('mode'))}: "
-        f"{100 * value:+.1f} points on the same problems (paired 95 % interval {100 * ends[0]:+.1f} to "
-        f"{100 * ends[1]:+.1f}).\n"
+def _drawn(facts: CardFacts) -> str:
+    """How answers were sampled, as the evaluations say."""
+    found = dict.fromkeys(
+        (number(entry.get("temperature")), number(entry.get("top_p")))
+        for raw in sequence(facts.run.summary.get("eval"))
+        if (entry := mapping(raw)).get("mode") == "sampled"
     )
+    words = [
+        f"temperature {heat:g}" + (f", top-p {top_p:g}" if top_p not in (None, 1.0) else "")
+        for heat, top_p in found
+        if heat is not None
+    ]
+    return f"Sampled answers are drawn at {' and '.join(words)}, greedy ones take the likeliest token." if words else ""
+
+
+def _rewards(facts: CardFacts) -> str:
+    """A table of what the reward functions after the first gave."""
+    entries = [mapping(raw) for raw in sequence(facts.run.summary.get("eval"))]
+    names = reward_names(entries)
+    rows = []
+    for entry in entries:
+        stage = text(entry.get("stage"))
+        cells = [_reward(entry, name, facts.is_this_model(stage)) for name in names]
+        if set(cells) != {MISSING}:
+            rows.append((code(stage), text(entry.get("mode")), *cells))
+    if not names:
+        return ""
+    words = "\nMeans of the other rewards over the same answers, with 95 % intervals over the problems:\n\n"
+    return f"{words}{table(('stage', 'mode', *(code(public(name)) for name in names)), rows)}"
+
+
+def _reward(entry: Mapping[str, Any], name: str, bold: bool) -> str:
+    found = reward_of(entry, name)
+    if found is None:
+        return MISSING
+    mark = "**" if bold else ""
+    fewer = f", {count(found.problems)} problems" if found.problems != number(entry.get("n")) else ""
+    within = f" ({found.interval}{fewer})" if found.interval else ""
+    return f"{mark}{reward(found.mean)}{mark}{within}"
+
+
+def _gains(facts: CardFacts) -> str:
+    """A table of the paired gains."""
+    rows = []
+    for raw in sequence(facts.run.summary.get("eval_gain")):
+        gain = mapping(raw)
+        ends, value = [number(end) for end in sequence(gain.get("ci95"))], number(gain.get("gain"))
+        if value is None or len(ends) != 2 or ends[0] is None or ends[1] is None:
+            continue
+        first, last = text(gain.get("from")), text(gain.get("to"))
+        span = f"{code(first)} to {code(last)}{', first to last' if gain.get('whole') is True else ''}"
+        points = f"{100 * value:+.1f}"
+        if facts.is_this_model(last):
+            points = f"**{points}**"
+        rows.append((span, text(gain.get("mode")), points, f"{100 * ends[0]:+.1f} to {100 * ends[1]:+.1f}"))
+    head = ("from, to", "mode", "gain, points", "paired 95 % interval")
+    return f"\nGains on the same problems:\n\n{table(head, rows)}" if rows else ""
 
 
 def _few(curve: Series) -> list[tuple[float, float]]:

@@ -82,7 +82,7 @@ def cost_table(run: RunData) -> str:
     if not stages:
         return ""
     used = run_total(run)
-    rows = "".join(_row(stage, used.currency, "td") for stage in stages)
+    currency = used.currency if is_priced(run) else None
     whole = StageCost(
         name="total",
         kind="",
@@ -93,13 +93,15 @@ def cost_table(run: RunData) -> str:
         device_hours=used.device_hours,
         cost=used.cost,
     )
-    heads = ("stage", "wall time", "tokens sampled", "tokens trained", "peak memory", "device-hours", "cost")
+    heads: tuple[str, ...] = ("stage", "wall time", "tokens sampled", "tokens trained", "peak memory", "device-hours")
+    heads += () if currency is None else ("cost",)
+    rows = "".join(_row(stage, "td", currency) for stage in stages)
     head = "".join(
         f'<th scope="col"{"" if place == 0 else " class=num"}>{name}</th>' for place, name in enumerate(heads)
     )
     return (
         f"{SCROLL}<table><caption>Cost per stage</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{rows}</tbody><tfoot>{_row(whole, used.currency, 'th')}</tfoot></table>{memory_line(run)}</div>"
+        f"<tbody>{rows}</tbody><tfoot>{_row(whole, 'th', currency)}</tfoot></table>{memory_line(run)}</div>"
     )
 
 
@@ -124,9 +126,17 @@ def run_total(run: RunData) -> RunTotal:
     return RunTotal(
         wall_seconds=_sum([stage.wall_seconds for stage in stages]),
         device_hours=_first(number(total.get("device_hours")), _sum([stage.device_hours for stage in stages])),
-        cost=_first(number(total.get("amount")), _sum([stage.cost for stage in stages])),
+        cost=_first(number(total.get("amount")), _sum([stage.cost for stage in stages])) if is_priced(run) else None,
         currency=text(total.get("currency")),
     )
+
+
+def is_priced(run: RunData) -> bool:
+    """Whether device-hours have a price: an amount of 0 would say that the run cost nothing."""
+    cost = mapping(run.config.get("cost"))
+    if "price_per_device_hour" in cost:
+        return bool(number(cost["price_per_device_hour"]))
+    return bool(number(mapping(run.summary.get("cost")).get("amount")))
 
 
 def sum_totals(totals: Sequence[RunTotal]) -> RunTotal:
@@ -139,16 +149,18 @@ def sum_totals(totals: Sequence[RunTotal]) -> RunTotal:
     )
 
 
-def _row(stage: StageCost, currency: str, cell: str) -> str:
+def _row(stage: StageCost, cell: str, currency: str | None) -> str:
+    """`currency` None: no column for money."""
     kind = f"<small>{esc(stage.kind)}</small>" if stage.kind else ""
-    values = (
+    values = [
         duration(stage.wall_seconds),
         count(stage.tokens_sampled),
         count(stage.tokens_trained),
         size(stage.peak_memory_bytes),
         hours(stage.device_hours),
-        money(stage.cost, esc(currency)),
-    )
+    ]
+    if currency is not None:
+        values.append(money(stage.cost, esc(currency)))
     cells = "".join(f'<{cell} class="num">{value}</{cell}>' for value in values)
     return f'<tr><th scope="row">{esc(stage.name)} {kind}</th>{cells}</tr>'
 

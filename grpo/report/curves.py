@@ -13,6 +13,7 @@ from grpo.report.text import by_unit, esc
 from grpo.track.names import describe
 
 MOST_REWARDS = 12
+HELD_OUT = "eval/rewards/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,12 @@ def plots(runs: Sequence[RunData]) -> list[Plot]:
         Plot(f"Reward: {name.split('/', 1)[1].removesuffix('/mean')}", (("mean", name),))
         for name in rewards[:MOST_REWARDS]
     )
-    wanted = (*FIRST_PLOTS, *parts, ACCURACY, *LAST_PLOTS)
+    held_out = tuple(
+        Plot(f"Held-out reward: {name.removeprefix(HELD_OUT)}", (("mean", name),))
+        for name in sorted(names)
+        if name.startswith(HELD_OUT) and {f"{name}_low", f"{name}_high"} <= names
+    )
+    wanted = (*FIRST_PLOTS, *parts, ACCURACY, *held_out[:MOST_REWARDS], *LAST_PLOTS)
     return [plot for plot in wanted if any(name in names for _, name in plot.metrics)]
 
 

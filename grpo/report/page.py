@@ -12,8 +12,9 @@ import yaml
 from grpo.report.alarms import alarm_list, legend, marks
 from grpo.report.budget import budget_curves
 from grpo.report.cost import SCROLL, RunTotal, cost_table, run_total, sum_totals, time_split
-from grpo.report.cost_sums import cost_sums
+from grpo.report.cost_results import cost_sums
 from grpo.report.curves import overlay_curves, run_curves
+from grpo.report.data_sets import data_set_tables
 from grpo.report.evaluation import evaluation_table
 from grpo.report.outcome import accuracies, badge, by_mode, header, headline, largest_difference
 from grpo.report.read import RunData, read_run, text
@@ -63,9 +64,8 @@ def report_html(run: RunData) -> str:
         ("rollouts", "Rollouts", samples(run)),
         ("config", "Config", _config(run)),
     ]
-    forced = budget_curves(run)
-    if forced:
-        sections.insert(1, ("budget", "Thinking budget", forced))
+    extra = [("budget", "Thinking budget", budget_curves(run)), ("data", "Data sets", data_set_tables(run))]
+    sections[1:1] = [section for section in extra if section[2]]
     return document(f"{run.name}: training report", header(run), sections)
 
 

@@ -74,8 +74,10 @@ def size(value: float | None) -> str:
 
 
 def hours(value: float | None) -> str:
-    """`1.250` device-hours."""
-    return MISSING if value is None else f"{value:.3f}"
+    """`1.250` device-hours; below 0.1 with four decimals."""
+    if value is None:
+        return MISSING
+    return f"{value:,.3f}" if value >= 0.1 else f"{value:.4f}"
 
 
 def money(value: float | None, currency: str) -> str:
@@ -93,3 +95,20 @@ def by_unit(value: float | None, unit: str) -> str:
     if unit == "bytes":
         return size(value)
     return figure(value)
+
+
+def device_time(hours_used: float | None) -> str:
+    """Device-hours as a time: `0.566 s`, `1 min 12 s`, `2 h 05 min`, from 100 on `147,336 h`."""
+    if hours_used is None:
+        return MISSING
+    if hours_used >= 100:
+        return f"{hours_used:,.0f} h"
+    seconds = 3600 * hours_used
+    return duration(seconds) if seconds >= 1 else f"{seconds:.3g} s"
+
+
+def reward(value: float | None) -> str:
+    """A mean reward: three decimals, as many figures where it is large."""
+    if value is None:
+        return MISSING
+    return f"{value:.3f}" if abs(value) < 1000 else figure(value)

@@ -61,11 +61,9 @@ class Summary:
         names = {entry["stage"] for entry in entries}
         self.content["eval"] = [e for e in self.content["eval"] if e["stage"] not in names] + list(entries)
 
-    def add_gain(self, entry: Mapping[str, Any]) -> None:
-        """A paired gain between two evaluations."""
-        same = ("from", "to", "mode")
-        kept = [e for e in self.content["eval_gain"] if any(e[key] != entry[key] for key in same)]
-        self.content["eval_gain"] = [*kept, dict(entry)]
+    def set_gains(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Every paired gain between evaluations so far."""
+        self.content["eval_gain"] = [dict(entry) for entry in entries]
 
     def add_budget(self, entry: Mapping[str, Any]) -> None:
         """The curve of one budget stage, replacing that of an earlier attempt at it."""

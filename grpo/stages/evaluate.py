@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 from grpo.config.schema import BudgetConfig, EvaluateConfig, ReinforceConfig, SFTConfig
 from grpo.data.contamination import Contamination, contamination
@@ -15,7 +16,7 @@ from grpo.run.memory import GAUGE
 from grpo.stages.context import RunContext
 from grpo.stages.engine_slot import EVALUATED_AT_ONCE
 from grpo.stages.evaluation import Evaluation, evaluation_metrics
-from grpo.stages.intervals import paired_gain
+from grpo.stages.gains import MODES, Answered, gains, problems_digest
 from grpo.stages.reinforce import sampling_settings
 from grpo.stages.reward_means import reward_means
 from grpo.stages.sampled import PASSED
@@ -50,16 +51,19 @@ def run_evaluate(name: str, stage: EvaluateConfig, context: RunContext, checkpoi
             evaluator.sampler.push_weights(context.step)
         context.spent("load")
         with clock("rollout"):
-            found = [evaluator.evaluate("sampled"), evaluator.evaluate("greedy")]
+            found = [evaluator.evaluate(mode) for mode in MODES]
     finally:
         evaluator.scorer.close()
-    write_json(context.folder.stage(name) / PROBLEMS_FILE, {one.mode: list(one.correct) for one in found})
+    answered = Answered(
+        stage=name, problems=problems_digest(evaluator.problems), correct={one.mode: one.correct for one in found}
+    )
+    write_json(context.folder.stage(name) / PROBLEMS_FILE, answered.entry())
     _report(name, found, context)
     seen = seen_in_training(name, evaluator.problems, context)
     context.summary.add_evaluations([_entry(name, one, seen) for one in found])
     values = evaluation_metrics(found) | clock.metrics() | {"memory/peak_rss_bytes": float(GAUGE.peak_of(name))}
     if seen is not None:
-        values["eval/contaminated"] = _mean(seen.contaminated)
+        values["eval/contaminated"] = fmean(seen.contaminated)
     totals = StageTotals(wall_seconds=clock.elapsed, tokens_sampled=sum(one.tokens for one in found))
     context.log(name, 1, values, totals, last=True)
     return totals
@@ -115,7 +119,7 @@ class Evaluator:
             mode=mode,
             right=tuple(row for part in parts for row in part.right),
             answers=tuple(row for part in parts for row in part.answers),
-            second=tuple(_mean([score.parts[1] or 0.0 for score in row]) for row in scores) if len(labels) > 1 else (),
+            second=tuple(fmean([score.parts[1] or 0.0 for score in row]) for row in scores) if len(labels) > 1 else (),
             rewards=reward_means(labels, scores),
             tokens=tokens,
             temperature=settings.temperature,
@@ -143,36 +147,31 @@ def _entry(name: str, one: Evaluation, seen: Contamination | None) -> dict[str, 
 
 
 def _report(name: str, found: Sequence[Evaluation], context: RunContext) -> None:
-    """Say the accuracies, and what changed since the pipeline's previous evaluation of the same problems."""
-    since, before = _previous(name, context)
+    """Say the accuracies, and what changed since the pipeline's earlier evaluations of the same problems."""
+    entries = gains(_answered(name, context))
+    context.summary.set_gains(entries)
     for one in found:
         low, high = one.interval
         line = f"{name}: {one.mode} accuracy {one.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%})"
-        if len(before.get(one.mode, [])) == len(one.correct):
-            gain, (least, most) = paired_gain(before[one.mode], one.correct)
-            line += f", gain over {since} {100 * gain:+.1f} points ({100 * least:+.1f} to {100 * most:+.1f})"
-            context.summary.add_gain({"from": since, "to": name, "mode": one.mode, "gain": gain, "ci95": [least, most]})
+        for entry in entries:
+            if (entry["to"], entry["mode"]) == (name, one.mode):
+                least, most = entry["ci95"]
+                line += f", gain over {entry['from']} {100 * entry['gain']:+.1f} points "
+                line += f"({100 * least:+.1f} to {100 * most:+.1f})"
         context.tracker.message(line + "".join(_at_k(one)))
 
 
 def _at_k(one: Evaluation) -> Iterator[str]:
     """What several samples of a problem add to the line."""
     if one.samples > 1:
-        yield f", pass@{one.samples} {_mean(one.pass_at(one.samples)):.1%}"
+        yield f", pass@{one.samples} {fmean(one.pass_at(one.samples)):.1%}"
         if one.answers:
-            yield f", maj@{one.samples} {_mean(one.maj_at(one.samples)):.1%}"
+            yield f", maj@{one.samples} {fmean(one.maj_at(one.samples)):.1%}"
         yield f", from sample to sample {100 * (one.std_between_samples or 0.0):.1f} points (std)"
 
 
-def _previous(name: str, context: RunContext) -> tuple[str, dict[str, list[float]]]:
-    """The pipeline's last evaluation before this one: its stage, and per mode each problem's share of right answers."""
-    earlier = context.config.pipeline[: context.config.pipeline.index(name)]
-    for stage in reversed(earlier):
-        file = context.folder.stage(stage) / PROBLEMS_FILE
-        if file.exists():
-            return stage, json.loads(file.read_text())
-    return "", {}
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+def _answered(name: str, context: RunContext) -> list[Answered]:
+    """The pipeline's evaluations up to and with this one, in order."""
+    stages = context.config.pipeline[: context.config.pipeline.index(name) + 1]
+    files = {stage: context.folder.stage(stage) / PROBLEMS_FILE for stage in stages}
+    return [Answered.from_entry(stage, json.loads(file.read_text())) for stage, file in files.items() if file.exists()]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 
 from grpo.stages.intervals import pass_at_k, share_interval
 from grpo.stages.reward_means import RewardMean, reward_metrics
@@ -44,7 +44,7 @@ class Evaluation:
     @property
     def accuracy(self) -> float:
         """avg@k: the mean over samples and problems."""
-        return _mean(self.correct)
+        return fmean(self.correct)
 
     @property
     def interval(self) -> Interval:
@@ -64,12 +64,12 @@ class Evaluation:
     @property
     def accuracy_by_sample(self) -> list[float]:
         """(samples,): accuracy of the first, second, ... sample of all problems, as if each were a run of its own."""
-        return [_mean(column) for column in zip(*self.right, strict=True)]
+        return [fmean(column) for column in zip(*self.right, strict=True)]
 
     @property
     def std_between_samples(self) -> float | None:
         """Bessel's standard deviation of `accuracy_by_sample`; None for one sample."""
-        return statistics.stdev(self.accuracy_by_sample) if self.samples > 1 else None
+        return stdev(self.accuracy_by_sample) if self.samples > 1 else None
 
     def summary(self, stage: str) -> dict[str, object]:
         """An entry of `summary.json`'s `eval` list."""
@@ -86,9 +86,9 @@ class Evaluation:
             "n": len(self.right),
             "samples_per_problem": self.samples,
             "avg_at_k": {str(self.samples): self.accuracy},
-            "pass_at_k": {str(k): _mean(values) for k, values in passed.items()},
+            "pass_at_k": {str(k): fmean(values) for k, values in passed.items()},
             "pass_at_k_ci95": {str(k): list(share_interval(values)) for k, values in passed.items()},
-            "maj_at_k": {str(k): _mean(values) for k, values in voted.items()},
+            "maj_at_k": {str(k): fmean(values) for k, values in voted.items()},
             "maj_at_k_ci95": {str(k): list(share_interval(values)) for k, values in voted.items()},
             "accuracy_by_sample": self.accuracy_by_sample,
             "std_between_samples": self.std_between_samples,
@@ -109,14 +109,10 @@ def evaluation_metrics(found: Sequence[Evaluation]) -> dict[str, float]:
     sampled = found[0]
     if sampled.samples > 1:
         for k in sizes(sampled.samples)[1:]:
-            metrics[f"eval/pass@{k}"] = _mean(sampled.pass_at(k))
+            metrics[f"eval/pass@{k}"] = fmean(sampled.pass_at(k))
             if sampled.answers:
-                metrics[f"eval/maj@{k}"] = _mean(sampled.maj_at(k))
+                metrics[f"eval/maj@{k}"] = fmean(sampled.maj_at(k))
         metrics["eval/std_between_samples"] = sampled.std_between_samples or 0.0
     if sampled.second:
-        metrics["eval/format"] = _mean(sampled.second)
+        metrics["eval/format"] = fmean(sampled.second)
     return metrics | reward_metrics(sampled.rewards)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

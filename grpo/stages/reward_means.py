@@ -43,5 +43,10 @@ def reward_means(labels: Sequence[str], scores: Sequence[Sequence[Score]]) -> tu
 
 
 def reward_metrics(means: Iterable[RewardMean]) -> dict[str, float]:
-    """`eval/rewards/<name>` of each function."""
-    return {f"eval/rewards/{one.name}": one.mean for one in means}
+    """`eval/rewards/<name>` of each function, and the ends of its interval."""
+    metrics: dict[str, float] = {}
+    for one in means:
+        low, high = share_interval(one.values)
+        name = f"eval/rewards/{one.name}"
+        metrics |= {name: one.mean, f"{name}_low": low, f"{name}_high": high}
+    return metrics

@@ -40,3 +40,12 @@ def test_a_right_answer_costs_its_evaluation() -> None:
     assert after["right_answers"] == 12 and after["device_hours"] == pytest.approx(0.5 / 12)
     assert after["amount"] == pytest.approx(1.0 / 12)
     assert before["right_answers"] == 0 and before["device_hours"] is None
+
+
+def test_everything_between_is_paid_for() -> None:
+    """0.5 gained, from before to after: 4 h cold start, 1 h evaluation and 10 h reinforcement over 50 points."""
+    gain = {"from": "before", "to": "after", "mode": "greedy", "gain": 0.5, "ci95": [0.4, 0.6], "whole": True}
+    (found,) = per_point([gain], USED, PIPELINE, LOADED)
+    assert found["whole"] is True and found["stages"] == ["cold", "warm", "rl"]
+    assert found["device_hours"] == pytest.approx(15 / 50) and found["amount"] == pytest.approx(30 / 50)
+    assert found["loaded_device_hours"] == pytest.approx(2.0)

@@ -91,6 +91,8 @@ def test_loaded_is_the_sum_of_the_folder(both: tuple[Path, Path]) -> None:
     last = [line for line in metrics_with_cost(whole) if "cost/final" in line]
     assert [line["step"] for line in last] == [5, 6], "the last step of each stage"
     assert last[-1]["cost/loaded"] > last[-1]["cost/final"] > 0
+    for name in ("final", "loaded"):
+        assert last[-1][f"cost/{name}_amount"] == pytest.approx(2 * last[-1][f"cost/{name}"])
 
 
 def metrics_with_cost(folder: Path) -> list[dict[str, Any]]:
@@ -111,7 +113,7 @@ def test_the_report_has_both_numbers_and_the_estimate(both: tuple[Path, Path]) -
     page = (both[1] / "report.html").read_text()
     cost = summary(both[1])["cost"]
     for key in ("final", "loaded"):
-        assert f"{cost[key]['device_hours']:.3f}" in page and f"{cost[key]['amount']:.4f} USD" in page
+        assert f"{cost[key]['device_hours']:.4f}" in page and f"{cost[key]['amount']:.4f} USD" in page
     assert "Fully loaded: all 2 run(s) of the run root" in page and "by 1 earlier run(s)" in page
     assert f"it took {cost['estimate']['actual_over_estimate']:.2f} times that" in page
     assert "2 step(s)" in (both[0] / "report.html").read_text()
@@ -130,7 +132,7 @@ def test_a_run_killed_before_its_summary_grew_is_costed_from_its_ledger(both: tu
         assert past is not None and past.status == "killed"
         assert past.usage.wall_seconds == pytest.approx(seconds(ledger(folder)))
         page = write_report(folder).read_text()
-        assert f'<td class="num">{past.usage.device_hours:.3f}</td>' in page
+        assert f'<td class="num">{past.usage.device_hours:.4f}</td>' in page
     finally:
         (folder / "summary.json").write_text(kept)
 

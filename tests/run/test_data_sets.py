@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 from pathlib import Path
@@ -94,6 +95,11 @@ def test_the_data_set_is_what_a_second_implementation_keeps(unbroken: Path) -> N
     assert dropped["wrong"] == sum(one["rewards"][0][1] == 0 for one in everything) == 240 - counts["right"]
     assert counts["problems"] == 40 and counts["problems_covered"] == len({row["problem_id"] for row in rows})
     assert summary(unbroken)["data_sets"] == {"rejection": counts}
+    file = unbroken / counts["file"]
+    assert file == unbroken / "stages" / "rejection" / "dataset.parquet"
+    assert counts["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert (counts["sampler"], counts["weight_version"], counts["base_model"]) == ("cold_start", 2, "scratch")
+    assert counts["sampling"]["completions_per_prompt"] == 6
 
 
 def test_provenance_and_account(unbroken: Path) -> None:
@@ -111,6 +117,17 @@ def test_provenance_and_account(unbroken: Path) -> None:
     check_names({key: value for key, value in line.items() if key not in ("step", "stage", "stage_step")})
     assert line["traces/sampled"] == 240 and line["traces/kept"] == len(table(unbroken))
     assert line["num_tokens"] == stage["tokens_sampled"] + stage["tokens_prompted"]
+
+
+def test_report_and_card_show_it_and_the_dashboards_its_cost(unbroken: Path) -> None:
+    counts = summary(unbroken)["data_sets"]["rejection"]
+    page, card = (unbroken / "report.html").read_text(), (unbroken / "model" / "README.md").read_text()
+    for text in (page, card):
+        assert counts["sha256"] in text and counts["file"] in text and "wrong: the answer is not right" in text
+    assert f"| kept | {counts['kept']} |" in card and "- trained on by: sft2\n" in card
+    lines = [json.loads(line) for line in (unbroken / "metrics.jsonl").read_text().splitlines()]
+    (line,) = [line for line in lines if line["stage"] == "rejection"]
+    assert line["cost/loaded"] >= line["cost/final"] > 0 and "cost/final_amount" not in line
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from grpo.stages.reward_means import reward_means, reward_metrics
@@ -18,10 +20,14 @@ def test_means_over_problems_with_their_interval() -> None:
     scores = [[score(1.0, 1.0), score(0.0, 1.0)], [score(1.0, 1.0), score(1.0, 0.0)], [score(1.0, 0.0)]]
     [found] = reward_means(["accuracy", "language"], scores)
     assert (found.name, found.values) == ("language", (1.0, 0.5, 0.0))
-    entry = found.summary()
+    entry: dict[str, Any] = found.summary()
     assert (entry["mean"], entry["n"]) == (0.5, 3)
     assert entry["ci95"] == pytest.approx([0.0, 1.0])
-    assert reward_metrics([found]) == {"eval/rewards/language": 0.5}
+    assert reward_metrics([found]) == {
+        "eval/rewards/language": 0.5,
+        "eval/rewards/language_low": entry["ci95"][0],
+        "eval/rewards/language_high": entry["ci95"][1],
+    }
 
 
 def test_shares_that_are_all_one_have_a_lower_end() -> None:

@@ -10,6 +10,7 @@ from grpo.config.stages_data import DataSetConfig
 from grpo.data.trace_file import SAMPLING, Provenance, TraceRow, write_traces
 from grpo.run.atomic import write_json
 from grpo.run.commit import git_commit
+from grpo.run.manifest import sha256_of
 from grpo.stages.context import RunContext
 from grpo.stages.traces.general import GENERAL_SHARE, general_rows
 from grpo.stages.traces.sample import Sample
@@ -64,8 +65,10 @@ def publish(name: str, stage: DataSetConfig, context: RunContext, outcome: Outco
     by_id = {problem.id: problem for problem in outcome.problems}
     rows = [_row(sample, by_id[sample.problem_id]) for sample in outcome.kept]
     general = general_rows(stage, len(rows), context.config.seed, name)
-    write_traces(context.folder.data_set(name), [*rows, *general], _provenance(name, stage, context, outcome))
-    counts = _counts(outcome, len(general))
+    path, provenance = context.folder.data_set(name), _provenance(name, stage, context, outcome)
+    write_traces(path, [*rows, *general], provenance)
+    file = {"file": path.relative_to(context.folder.path).as_posix(), "sha256": sha256_of(path)}
+    counts = _counts(outcome, len(general)) | file | _origin(provenance)
     write_json(context.folder.stage(name) / COUNTS_FILE, counts)
     context.summary.add_data_set(name, counts)
     context.tracker.message(
@@ -86,8 +89,12 @@ def _counts(outcome: Outcome, general: int) -> dict[str, Any]:
         "problems": len(outcome.problems),
         "problems_covered": outcome.covered,
         "tokens_kept": sum(sample.tokens for sample in outcome.kept),
-        "sampler": outcome.sampler,
     }
+
+
+def _origin(provenance: Provenance) -> dict[str, Any]:
+    """Who sampled, and how; the columns of every row have it too."""
+    return {key: getattr(provenance, key) for key in ("sampler", "base_model", "weight_version", "seed", "sampling")}
 
 
 def _row(sample: Sample, problem: Problem) -> TraceRow:

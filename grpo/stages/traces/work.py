@@ -47,7 +47,7 @@ class TraceWork:
             "num_tokens": float(self.totals.tokens_sampled + self.totals.tokens_prompted),
             "memory/peak_rss_bytes": float(GAUGE.peak_of(self.name)),
         }
-        self.context.log(self.name, 1, outcome.metrics() | used | self.clock.metrics())
+        self.context.log(self.name, 1, outcome.metrics() | used | self.clock.metrics(), last=True)
         return self.totals
 
     def close(self) -> None:

@@ -35,10 +35,12 @@ EVAL = (
         "Zero; above it, compare the accuracies with and without them in summary.json.",
     ),
     Metric("eval/format", "share", "Held-out completions in the required format.", "Close to 1."),
+    Metric("eval/rewards/<name>_low", "", "Lower end of the 95 % interval of `eval/rewards/<name>`."),
+    Metric("eval/rewards/<name>_high", "", "Upper end of its 95 % interval."),
     Metric(
         "eval/rewards/<name>",
         "",
-        "Mean of a reward function after the first over the sampled held-out completions; its 95 % interval is in "
+        "Mean of a reward function after the first over the sampled held-out completions; greedy ones are in "
         "`summary.json`.",
     ),
 )
@@ -88,6 +90,18 @@ COST = (
         "device-hours",
         "Of all runs of the run root so far, failed and superseded ones too; in the last step of a stage.",
         "Read beside cost/final, never alone.",
+        timed=True,
+    ),
+    Metric(
+        "cost/final_amount",
+        "",
+        "`cost/final` in money, in `cost.currency`; only with a price per device-hour.",
+        timed=True,
+    ),
+    Metric(
+        "cost/loaded_amount",
+        "",
+        "`cost/loaded` in money, of the runs of the run root with a price in that currency.",
         timed=True,
     ),
 )
