@@ -12,6 +12,7 @@ from grpo.track.redact import environment_secrets, redact_text
 
 FILE_SUFFIXES = frozenset({".csv", ".json", ".jsonl", ".parquet", ".py", ".safetensors", ".txt", ".yaml", ".yml"})
 _FUNCTION_IN_FILE = re.compile(r"(?P<file>.+\.py):(?P<function>\w+)")
+_ENDPOINT = re.compile(r"(?P<model>[^@\s]+)@https?://\S+")
 _OTHER_SYSTEM = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
@@ -29,11 +30,13 @@ def is_local(value: str) -> bool:
 
 def public(value: Any) -> Any:
     """A copy of a nested config in which every local path is its last component alone (`rewards/mine.py:near`:
-    `mine.py:near`)."""
+    `mine.py:near`), and a model at an endpoint the model alone: where it was served is nobody else's business."""
     if isinstance(value, Mapping):
         return {str(key): public(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [public(item) for item in value]
+    if isinstance(value, str) and (match := _ENDPOINT.fullmatch(value)):
+        return public(match["model"])
     if isinstance(value, str) and is_local(value):
         return re.split(r"[\\/]", value.rstrip("\\/"))[-1] or "root"
     return value
