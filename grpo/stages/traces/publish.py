@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,8 +52,10 @@ class Outcome:
         }
 
 
-def publish(name: str, stage: DataSetConfig, context: RunContext, outcome: Outcome) -> None:
-    """Write data set and counts, and put the counts into the summary.
+def publish(
+    name: str, stage: DataSetConfig, context: RunContext, outcome: Outcome, held_out: Container[Problem]
+) -> None:
+    """Write data set and counts, and put the counts into the summary; no general row is one of `held_out`.
 
     Raises:
         ValueError: nothing is kept; the message says which filter dropped what.
@@ -63,7 +65,7 @@ def publish(name: str, stage: DataSetConfig, context: RunContext, outcome: Outco
         raise ValueError(f"stages.{name}: none of {outcome.sampled} completions is left; dropped: {dropped}")
     by_id = {problem.id: problem for problem in outcome.problems}
     rows = [_row(sample, by_id[sample.problem_id]) for sample in outcome.kept]
-    general = general_rows(stage, len(rows), context.config.seed, name)
+    general = general_rows(stage, held_out, len(rows), context.config.seed, name)
     write_traces(context.folder.data_set(name), [*rows, *general], _provenance(name, stage, context, outcome))
     counts = _counts(outcome, len(general))
     write_json(context.folder.stage(name) / COUNTS_FILE, counts)
