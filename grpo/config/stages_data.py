@@ -48,8 +48,8 @@ class DistillConfig(DataSetConfig):
     """Problems to choose as s1 does: none that the student solves, then a domain (column `domain`) uniformly and a
     problem in it, long completions preferred; 0: all."""
     student_samples: int = 1
-    """Answers of the student to each problem, for `select`: it solves a problem when half of them are right or more. One
-    is greedy, several are sampled as the stage's rollout says."""
+    """Answers of the student to each problem, for `select`: it solves a problem when half of them are right or more.
+    One is greedy, several are sampled as the stage's rollout says."""
 
 
 def endpoint_of(teacher: str) -> tuple[str, str] | None:

@@ -11,6 +11,7 @@ import pyarrow.parquet as parquet
 import pytest
 from transformers import AutoTokenizer
 
+from grpo.config.check import check
 from grpo.config.load import load_config
 from grpo.run.pipeline import run_pipeline
 from grpo.stages import sft
@@ -65,10 +66,12 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_s1_on_a_cpu(teacher: Path, tmp_path: Path) -> None:
     words = [word.replace("$RUN", str(teacher)) for word in documented("data_sets.md", "name=s1_small")]
+    check(load_config(words))
     few = [
         "stages.sft.steps=3",
         "stages.distill.select=10",
         "stages.distill.student_samples=2",
+        "~reward.settings.math_answer",
         "rollout.completions_per_prompt=1",
     ]
     folder = run(tmp_path, *words, *SIZES, *RANDOM_TEXT, *TASK, *few)
@@ -101,6 +104,7 @@ def test_s1_with_an_endpoint(teacher: Path, server: Server, tmp_path: Path) -> N
 
     server.answer = answer
     words = documented("data_sets.md", "stages.distill.teacher=r1@http://127.0.0.1:8000/v1")
+    check(load_config([*words, "rollout=transformers"]))
     places = [
         *("rollout=transformers", "threads=1", "model.dtype=float32", f"stages.distill.teacher=r1@{server.url}"),
         *(f"model.name={teacher}/stages/cold_start/model", "stages.sft.steps=2", "rollout.max_tokens=100"),
@@ -132,6 +136,7 @@ def test_the_whole_of_r1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(sft, "supervised_step", seen)
     words = documented("rewards.md", "+stage@stages.rl3=reinforce")
+    check(load_config([*words, "rollout=transformers"]))
     few = [
         *("rollout=transformers", "threads=1", "data.arithmetic.operands=3", "data.arithmetic.problems=400"),
         *("~reward.settings.language_consistency", "stages.rl3.reward.in_process=false"),
