@@ -25,6 +25,7 @@ __all__ = ["server"]
 """The fixture."""
 REWARD = f"{Path(__file__).parent}/any_digit_reward.py:any_digit"
 SIZES = ["debug=tiny", "logger=[file]", "checkpoint.every=25"]
+SELDOM = f"{Path(__file__).parent}/low_digit_reward.py:low_digit"
 RANDOM_TEXT = [f"reward.functions=[{REWARD}]", "reward.weights=[1.0]", "reward.in_process=true"]
 """A model of these sizes answers nothing right, but sometimes writes a digit."""
 
@@ -70,7 +71,8 @@ def test_s1_on_a_cpu(teacher: Path, tmp_path: Path) -> None:
     few = [
         "stages.sft.steps=3",
         "stages.distill.select=10",
-        "stages.distill.student_samples=2",
+        "stages.distill.student_samples=3",
+        f"reward.functions=[{SELDOM}]",
         "~reward.settings.math_answer",
         "rollout.completions_per_prompt=1",
     ]
@@ -80,11 +82,12 @@ def test_s1_on_a_cpu(teacher: Path, tmp_path: Path) -> None:
     assert found["data_sets"]["distill"]["sampled"] == 600 and dropped(folder, "distill")["contaminated"] == 0
     files = sorted((folder / "stages" / "distill" / "student").iterdir())
     answers = [sample for file in files for sample in json.loads(file.read_text())["samples"]]
-    right = Counter(one["problem_id"] for one in answers if any(digit in one["text"] for digit in "0123456789"))
+    right = Counter(one["problem_id"] for one in answers if set(one["text"]) & set("012"))
     asked = {one["problem_id"] for one in answers}
-    assert len(answers) == 2 * len(asked) and any(right.values())
-    assert dropped(folder, "distill")["solved"] == len(right)  # one of two is half
-    assert not {row["problem_id"] for row in rows} & right.keys()
+    solved = {name for name, count in right.items() if count >= 2}
+    assert len(answers) == 3 * len(asked) and 0 < len(solved) < len(right)  # one of three is less than half
+    assert dropped(folder, "distill")["solved"] == len(solved)
+    assert not {row["problem_id"] for row in rows} & solved
     assert [line["stage"] for line in metrics(folder)] == ["distill", "sft", "sft", "sft", "sft_eval"]
     assert [entry["stage"] for entry in found["eval"]] == ["sft_eval"] * 2 and (folder / "model").is_dir()
 
