@@ -14,7 +14,7 @@ from transformers import AutoTokenizer
 from grpo.config.check import check
 from grpo.config.load import load_config
 from grpo.run.pipeline import run_pipeline
-from grpo.stages import sft
+from grpo.update.supervised import supervised_step
 from tests.docs.reward_model import SOURCE, write_reward_model
 from tests.docs.test_docs import ROOT, commands
 from tests.endpoint import Handler, Server, server
@@ -131,13 +131,13 @@ def test_the_whole_of_r1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     general = [json.dumps({"question": f"say {number}", "demonstration": f"here: {number}"}) for number in range(200)]
     Path("general.jsonl").write_text("\n".join(general), encoding="utf-8")
     batches: list[list[Any]] = []
-    whole = sft.supervised_step
+    whole = supervised_step
 
     def seen(policy: Any, optimizer: Any, trees: Any, limits: Any) -> dict[str, float]:
         batches.append(list(trees))
         return whole(policy, optimizer, trees, limits)
 
-    monkeypatch.setattr(sft, "supervised_step", seen)
+    monkeypatch.setattr("grpo.stages.sft.supervised_step", seen)
     words = documented("rewards.md", "+stage@stages.rl3=reinforce")
     check(load_config([*words, "rollout=transformers"]))
     few = [

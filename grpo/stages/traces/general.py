@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
 from dataclasses import replace
 
 from grpo.config.slices import DataConfig
@@ -12,16 +11,14 @@ from grpo.data.files import LISTED_BAD_ROWS
 from grpo.data.rows import Row, read_rows
 from grpo.data.trace_file import GENERAL, TraceRow
 from grpo.run.random import python_random
-from grpo.types import Problem
+from grpo.stages.traces.overlap import EvaluatedOn
 
 GENERAL_SHARE = 0.25
 """Of the whole data set: 200,000 of 800,000 in DeepSeek-R1 (arXiv 2501.12948, 2.3.3)."""
 COLUMN = "demonstration"
 
 
-def general_rows(
-    stage: DataSetConfig, held_out: Container[Problem], reasoning: int, *keys: int | str
-) -> list[TraceRow]:
+def general_rows(stage: DataSetConfig, held_out: EvaluatedOn, reasoning: int, *keys: int | str) -> list[TraceRow]:
     """As many rows of `mix_path`, drawn without repeats and kept in file order, as make up `GENERAL_SHARE`.
 
     With `reasoning` rows beside them; all of the file's, when there are fewer; none of them is one of `held_out`. A

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from grpo.run.atomic import write_json
 from grpo.run.commit import git_commit
 from grpo.stages.context import RunContext
 from grpo.stages.traces.general import GENERAL_SHARE, general_rows
+from grpo.stages.traces.overlap import EvaluatedOn
 from grpo.stages.traces.sample import Sample
 from grpo.types import Problem
 
@@ -52,9 +53,7 @@ class Outcome:
         }
 
 
-def publish(
-    name: str, stage: DataSetConfig, context: RunContext, outcome: Outcome, held_out: Container[Problem]
-) -> None:
+def publish(name: str, stage: DataSetConfig, context: RunContext, outcome: Outcome, held_out: EvaluatedOn) -> None:
     """Write data set and counts, and put the counts into the summary; no general row is one of `held_out`.
 
     Raises:
