@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from grpo.config.check_algorithm import algorithm_problems, sampling_problems
-from grpo.config.check_data_sets import data_set_problems
+from grpo.config.check_data_sets import data_set_problems, missing_student
 from grpo.config.check_evaluation import budget_problems, evaluation_problems
 from grpo.config.check_off_policy import correction_problems, filter_problems, staleness_problems
 from grpo.config.check_pipeline import pipeline_problems
@@ -33,6 +33,8 @@ from grpo.config.stages_data import DataSetConfig
 
 def check(config: RunConfig) -> None:
     """Raise ConfigError listing every problem: the key, its value and what is valid."""
+    if first := list(missing_student(config)):
+        raise ConfigError(first[0])
     found = [*leaf_problems(config), *model_problems(config.model), *run_problems(config), *pipeline_problems(config)]
     for path, part in slices(config):
         if isinstance(part, RewardConfig):

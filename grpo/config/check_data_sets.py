@@ -25,6 +25,7 @@ def data_set_problems(path: str, stage: DataSetConfig, config: RunConfig) -> Ite
         yield f"{path}.mix_path={mixed}: no such file; valid is a .jsonl or .parquet file"
     if isinstance(stage, DistillConfig):
         yield from teacher_problems(path, stage, config)
+        yield from student_problems(path, stage)
 
 
 def teacher_problems(path: str, stage: DistillConfig, config: RunConfig) -> Iterator[str]:
@@ -46,6 +47,37 @@ def teacher_problems(path: str, stage: DistillConfig, config: RunConfig) -> Iter
             yield f"{key}: the folder has no config.json; {options}"
     elif not looks_like_hub_id(teacher) or "@" in teacher:
         yield f"{key}: no such stage or folder; {options}"
+
+
+def student_problems(path: str, stage: DistillConfig) -> Iterator[str]:
+    """Several answers of a student that nothing asks for, or that would all be the same."""
+    key = f"{path}.student_samples={stage.student_samples}"
+    if stage.student_samples > 1 and stage.select == 0:
+        yield f"{key}: has no effect with {path}.select=0, which asks the student nothing; valid is 1"
+    elif stage.student_samples > 1 and stage.rollout.temperature == 0:
+        yield f"{key} with {path}.rollout.temperature=0: greedy answers are all the same; valid is 1"
+
+
+def missing_student(config: RunConfig) -> Iterator[str]:
+    """What a recipe for pretrained students still needs, where the student is the embedded example's small model.
+
+    Other problems of such a config, limits that the small model's context cannot hold, follow from this one.
+    """
+    context = config.model.scratch.context
+    for name in config.pipeline:
+        stage = config.stages.get(name)
+        if not isinstance(stage, DistillConfig) or config.model.name != "scratch" or stage.model_from != "base":
+            continue
+        if stage.rollout.max_tokens >= context:
+            data = "the embedded arithmetic" if config.data.source == "arithmetic" else config.data.path
+            yield (
+                f"stages.{name}: traces of up to {stage.rollout.max_tokens} tokens do not fit the student, which is "
+                f"model.name=scratch with a context of {context}. Give the student, the problems and the teacher:\n"
+                "  model.name=…  a Hugging Face folder or hub id, such as Qwen/Qwen2.5-1.5B-Instruct (now: scratch)\n"
+                f"  data=…  gsm8k, math, or files with data.path=FILE.jsonl (now: {data})\n"
+                f"  stages.{name}.teacher=…  a model folder, a hub id, or MODEL@URL (now: {stage.teacher or 'none'})\n"
+                "or, for a student from scratch, a smaller rollout.max_tokens; docs/data_sets.md has whole commands"
+            )
 
 
 def endpoint_problems(key: str, model: str, url: str) -> Iterator[str]:

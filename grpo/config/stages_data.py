@@ -22,6 +22,9 @@ class DataSetConfig(StageConfig):
     mix_path: Optional[str] = None
     """A .jsonl or .parquet file with general rows (the prompt column, and `demonstration`, taken as it is), a quarter
     of the data set; unset: none."""
+    decontaminate: int = 10
+    """Drop problems that share so many words in a row with a held-out problem of the pipeline's evaluations; those that
+    are generated, or shorter, must be equal. 0: keep them."""
     rollout: RolloutConfig = field(default_factory=lambda: inherited(RolloutConfig, "rollout"))
     reward: RewardConfig = field(default_factory=lambda: inherited(RewardConfig, "reward"))
 
@@ -44,6 +47,9 @@ class DistillConfig(DataSetConfig):
     select: int = 0
     """Problems to choose as s1 does: none that the student solves, then a domain (column `domain`) uniformly and a
     problem in it, long completions preferred; 0: all."""
+    student_samples: int = 1
+    """Answers of the student to each problem, for `select`: it solves a problem when half of them are right or more.
+    One is greedy, several are sampled as the stage's rollout says."""
 
 
 def endpoint_of(teacher: str) -> tuple[str, str] | None:
@@ -52,6 +58,6 @@ def endpoint_of(teacher: str) -> tuple[str, str] | None:
     return (model, url.rstrip("/")) if at and url.startswith(ENDPOINT_SCHEMES) else None
 
 
-def problems_per_call(stage: DataSetConfig) -> int:
+def problems_per_call(completions_per_prompt: int) -> int:
     """Problems whose completions are sampled, scored and written together."""
-    return max(1, SAMPLED_AT_ONCE // stage.rollout.completions_per_prompt)
+    return max(1, SAMPLED_AT_ONCE // completions_per_prompt)

@@ -50,25 +50,53 @@ class Contamination:
         }
 
 
+class HeldOut:
+    """Held-out problems, indexed by their text and by its n-grams; prompts alone, system messages and answers aside."""
+
+    def __init__(self, problems: Sequence[Problem], ngram_words: int | None = NGRAM_WORDS) -> None:
+        """`ngram_words` of None: only whole texts are compared."""
+        self._words = ngram_words
+        self._by_text: dict[str, list[int]] = defaultdict(list)
+        by_ngram: dict[str, list[int]] = defaultdict(list)
+        for place, problem in enumerate(problems):
+            text = _text(problem)
+            self._by_text[_plain(text)].append(place)
+            for ngram in set(self._ngrams(text)):
+                by_ngram[ngram].append(place)
+        most = max(BOILERPLATE_PROBLEMS, BOILERPLATE_SHARE * len(problems))
+        self._by_ngram = {ngram: places for ngram, places in by_ngram.items() if len(places) <= most}
+
+    def __contains__(self, problem: Problem) -> bool:
+        """Whether a problem is one of them, or has n words in a row in common with one."""
+        return bool(self.exact(problem)) or any(True for _ in self.overlapping(problem))
+
+    def exact(self, problem: Problem) -> Sequence[int]:
+        """Places of the held-out problems with the same text, case and whitespace aside."""
+        return self._by_text.get(_plain(_text(problem)), ())
+
+    def overlapping(self, problem: Problem) -> Iterator[int]:
+        """Places of those with an n-gram in common, once for each n-gram."""
+        if self._by_ngram:
+            for ngram in self._ngrams(_text(problem)):
+                yield from self._by_ngram.get(ngram, ())
+
+    def _ngrams(self, text: str) -> Iterator[str]:
+        size = self._words
+        if size is None:
+            return iter(())
+        words = _WORD.findall(text.casefold())
+        return (" ".join(words[start : start + size]) for start in range(len(words) - size + 1))
+
+
 def contamination(held_out: Sequence[Problem], training: Iterable[Problem]) -> Contamination:
     """Compare prompts, system messages aside; answers play no part."""
-    texts = [_text(problem) for problem in held_out]
-    by_text, by_ngram = defaultdict(list), defaultdict(list)
-    for place, text in enumerate(texts):
-        by_text[_plain(text)].append(place)
-        for ngram in set(_ngrams(text)):
-            by_ngram[ngram].append(place)
-    most = max(BOILERPLATE_PROBLEMS, BOILERPLATE_SHARE * len(texts))
-    index = {ngram: places for ngram, places in by_ngram.items() if len(places) <= most}
-    exact, overlapping = [False] * len(texts), [False] * len(texts)
+    index = HeldOut(held_out)
+    exact, overlapping = [False] * len(held_out), [False] * len(held_out)
     for problem in training:
-        text = _text(problem)
-        for place in by_text.get(_plain(text), ()):
+        for place in index.exact(problem):
             exact[place] = True
-        if index:
-            for ngram in _ngrams(text):
-                for place in index.get(ngram, ()):
-                    overlapping[place] = True
+        for place in index.overlapping(problem):
+            overlapping[place] = True
     return Contamination(exact=tuple(exact), overlapping=tuple(overlapping))
 
 
@@ -80,11 +108,6 @@ def _text(problem: Problem) -> str:
 
 def _plain(text: str) -> str:
     return " ".join(text.casefold().split())
-
-
-def _ngrams(text: str) -> Iterator[str]:
-    words = _WORD.findall(text.casefold())
-    return (" ".join(words[start : start + NGRAM_WORDS]) for start in range(len(words) - NGRAM_WORDS + 1))
 
 
 def _mean(values: Sequence[float]) -> float | None:

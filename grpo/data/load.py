@@ -9,13 +9,18 @@ from grpo.data import arithmetic
 from grpo.types import Problem
 
 
+def is_generated(data: DataConfig, path: str | None = None) -> bool:
+    """Whether `load_split` generates the problems, and reads none from a file."""
+    return data.source == "arithmetic" and path is None
+
+
 def load_split(data: DataConfig, which: Literal["train", "held_out"], path: str | None = None) -> list[Problem]:
     """Training or held-out problems; the two share none. `path` names a file that is the whole split instead,
     also a data set that a stage wrote, whose columns do not depend on `data`.
 
     Raises ValueError naming the rows or keys at fault.
     """
-    if data.source == "arithmetic" and path is None:
+    if is_generated(data, path):
         make = arithmetic.training_problems if which == "train" else arithmetic.held_out_problems
         return make(data.arithmetic)
     from grpo.data.files import load_problems

@@ -18,6 +18,7 @@ FILTER_WORDS = {
     "language": "reasoning in mixed languages",
     "long_paragraph": "a paragraph longer than 2,000 characters",
     "code_block": "a code block in the reasoning",
+    "contaminated": "of a problem that an evaluation holds out",
     "duplicate": "equal to a kept one of the problem",
     "cap": "the problem has enough already",
     "solved": "of a problem that the student solves",

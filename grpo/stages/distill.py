@@ -18,10 +18,9 @@ from grpo.stages.context import RunContext
 from grpo.stages.reinforce import sampling_settings
 from grpo.stages.totals import StageTotals
 from grpo.stages.traces.endpoint import Endpoint, EndpointWriter
-from grpo.stages.traces.filters import filtered, wrong
 from grpo.stages.traces.publish import Outcome
 from grpo.stages.traces.sample import Sample
-from grpo.stages.traces.select import choose
+from grpo.stages.traces.select import choose, solved
 from grpo.stages.traces.work import TraceWork
 from grpo.stages.traces.writers import EngineWriter, encoder_of, push_policy
 from grpo.types import Problem
@@ -34,7 +33,7 @@ def run_distill(name: str, stage: DistillConfig, context: RunContext, checkpoint
         endpoint = endpoint_of(stage.teacher)
         taught = by_engine(work, stage) if endpoint is None else by_endpoint(work, stage, *endpoint)
         problems, samples = taught
-        found = filtered(samples, stage.per_problem)
+        found = work.filtered(problems, samples)
         kept, dropped = found.kept, found.dropped
         if stage.select:
             kept, more = chosen(work, stage, problems, kept)
@@ -98,29 +97,31 @@ def chosen(
 ) -> tuple[tuple[Sample, ...], dict[str, int]]:
     """s1's choice among what is left, and what it drops: problems the student solves, and those not drawn.
 
-    The student answers each problem once, greedily.
+    The student answers each problem `student_samples` times.
     """
     ids = {sample.problem_id for sample in kept}
     left = [problem for problem in problems if problem.id in ids]
-    solved = {sample.problem_id for sample in answers(work, stage, left) if not wrong(sample)} if left else set()
-    hard = [problem for problem in left if problem.id not in solved]
+    easy = solved(answers(work, stage, left), stage.student_samples) if left else set()
+    hard = [problem for problem in left if problem.id not in easy]
     lengths: dict[str, int] = {}
     for sample in kept:
         lengths[sample.problem_id] = max(lengths.get(sample.problem_id, 0), sample.tokens)
     drawn = set(choose(hard, lengths, stage.select, *work.keys))
     selected = tuple(sample for sample in kept if sample.problem_id in drawn)
-    too_easy = sum(sample.problem_id in solved for sample in kept)
+    too_easy = sum(sample.problem_id in easy for sample in kept)
     return selected, {"solved": too_easy, "not_chosen": len(kept) - too_easy - len(selected)}
 
 
 def answers(work: TraceWork, stage: DistillConfig, problems: Sequence[Problem]) -> list[Sample]:
-    """The student's greedy answers; those that fail or do not fit count as unsolved."""
+    """The student's answers, one greedy or several sampled; problems that do not fit have none."""
     context = work.context
     loaded = context.load_model(stage.model_from)
     encoder = loaded.encoder(stage.data, min(stage.rollout.max_tokens, loaded.context // 2))
     asked, _ = encoder.keep_fitting(problems, "skip")
-    greedy = replace(sampling_settings(stage.rollout), completions_per_prompt=1, temperature=0.0)
+    settings = replace(sampling_settings(stage.rollout), completions_per_prompt=stage.student_samples)
+    if stage.student_samples == 1:
+        settings = replace(settings, temperature=0.0)
     with work.clock("sync"):
         engine = push_policy(context, stage, loaded, encoder)
-    writer = EngineWriter(engine=lambda: engine, encoder=encoder, settings=greedy, keys=(*work.keys, "student"))
-    return [sample for sample in work.collect(writer, asked, "student") if sample.failure is None]
+    writer = EngineWriter(engine=lambda: engine, encoder=encoder, settings=settings, keys=(*work.keys, "student"))
+    return work.collect(writer, asked, "student")

@@ -28,7 +28,7 @@ def call_of(stage: StageConfig) -> int:
     if isinstance(stage, ReinforceConfig):
         return stage.prompts_per_step * stage.rollout.completions_per_prompt
     if isinstance(stage, DataSetConfig):
-        return problems_per_call(stage) * stage.rollout.completions_per_prompt
+        return problems_per_call(stage.rollout.completions_per_prompt) * stage.rollout.completions_per_prompt
     return 0
 
 

@@ -8,7 +8,6 @@ from grpo.config.stages_data import RejectionConfig
 from grpo.stages.context import RunContext
 from grpo.stages.reinforce import sampling_settings
 from grpo.stages.totals import StageTotals
-from grpo.stages.traces.filters import filtered
 from grpo.stages.traces.publish import Outcome
 from grpo.stages.traces.work import TraceWork
 from grpo.stages.traces.writers import EngineWriter, push_policy
@@ -29,7 +28,7 @@ def run_rejection(name: str, stage: RejectionConfig, context: RunContext, checkp
         samples = work.collect(writer, problems)
     finally:
         work.close()
-    found = filtered(samples, stage.per_problem)
+    found = work.filtered(problems, samples)
     return work.finish(
         Outcome(
             problems=problems,

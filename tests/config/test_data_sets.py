@@ -10,7 +10,7 @@ from grpo.config.check import check
 from grpo.config.estimate.batches import batch_lines
 from grpo.config.estimate.work import work_of
 from grpo.config.load import load_config
-from grpo.config.stages_data import RejectionConfig, endpoint_of, problems_per_call
+from grpo.config.stages_data import endpoint_of, problems_per_call
 from tests.config.helpers import refusal
 
 STAGES = ["+stage@stages.rejection=rejection", "+stage@stages.sft2=sft", "stages.rejection.model_from=cold_start"]
@@ -95,10 +95,41 @@ def test_what_the_dry_run_says() -> None:
         "rejection: 100 problems × 8 completions of ≤ 48 tokens by cold_start → a data set, at most 4 of a problem"
     )
     assert work_of(config)[1].sampled == 100 * 8 * 48
+    words = [*DISTILL, "stages.distill.teacher=cold_start", "data.arithmetic.problems=100", "stages.distill.select=9"]
+    assert work_of(load_config([*words, "stages.distill.student_samples=4"]))[1].sampled == 100 * (8 + 4) * 48
 
 
 def test_problems_of_a_call() -> None:
-    stage = RejectionConfig()
-    for size, problems in ((8, 64), (64, 8), (1000, 1)):
-        stage.rollout.completions_per_prompt = size
-        assert problems_per_call(stage) == problems
+    assert [problems_per_call(size) for size in (8, 64, 1000)] == [64, 8, 1]
+
+
+def test_answers_of_the_student() -> None:
+    stages = [*DISTILL, "stages.distill.teacher=cold_start", "stages.distill.student_samples=4"]
+    assert "stages.distill.student_samples=4: has no effect with stages.distill.select=0" in refusal(*stages)
+    check(load_config([*stages, "stages.distill.select=9"]))
+    greedy = ["stages.distill.rollout.temperature=0", "stages.distill.rollout.completions_per_prompt=1"]
+    assert "greedy answers are all the same; valid is 1" in refusal(*stages, "stages.distill.select=9", *greedy)
+    assert "stages.distill.student_samples=0: valid is 1 or more" in refusal(
+        *stages[:-1], "stages.distill.student_samples=0"
+    )
+    assert "stages.distill.decontaminate=-1: valid is 0 or more" in refusal(
+        *stages[:-1], "stages.distill.decontaminate=-1"
+    )
+
+
+def test_a_recipe_without_its_student_says_what_to_give() -> None:
+    """The first thing a newcomer types: one message, and not the limits that the small model cannot hold."""
+    found = refusal("experiment=s1")
+    assert found.startswith(
+        "stages.distill: traces of up to 32768 tokens do not fit the student, which is model.name=scratch"
+    )
+    assert [line.split()[0] for line in found.splitlines()[1:4]] == [
+        "model.name=…",
+        "data=…",
+        "stages.distill.teacher=…",
+    ]
+    for now in ("(now: scratch)", "(now: the embedded arithmetic)", "(now: deepseek-ai/DeepSeek-R1)"):
+        assert now in found
+    assert "max_tokens=32768: prompt" not in found
+    check(load_config(["experiment=s1", "model=hf", "data=gsm8k", "rollout=transformers"]))
+    check(load_config(["experiment=s1", "rollout.max_tokens=48"]))

@@ -13,6 +13,7 @@ import pytest
 import grpo.conf
 from grpo.config.check import check
 from grpo.config.load import load_config, resolved
+from grpo.config.schema import EvaluateConfig
 from tests.config.helpers import refusal
 
 EXPERIMENTS = Path(grpo.conf.__file__).parent / "experiment"
@@ -148,6 +149,8 @@ SOURCES: dict[str, dict[str, Any]] = {
         "stages.distill.model_from": "base",
         "stages.distill.select": 1000,
         "stages.distill.per_problem": 1,
+        "stages.distill.decontaminate": 8,
+        "stages.distill.student_samples": 1,
         "stages.sft.model_from": "base",
         "stages.sft.data_from": "distill",
         "stages.sft.steps": 315,
@@ -155,6 +158,7 @@ SOURCES: dict[str, dict[str, Any]] = {
         "stages.sft.optimizer.lr": 1e-5,
         "stages.sft.optimizer.schedule": "cosine",
         "stages.sft.optimizer.warmup_steps": 16,
+        "stages.sft_eval.rollout.max_tokens": 32000,
         "stages.export.model_from": "sft",
     },
 }
@@ -251,6 +255,12 @@ def test_the_template_of_r1_zero_is_the_papers() -> None:
 def test_another_limit_makes_the_length_schedule_flat() -> None:
     selection = load_config(["experiment=r1_zero", "rollout.max_tokens=4096"]).algorithm.selection
     assert selection.length_limits == [4096, 4096]
+
+
+def test_the_evaluation_of_s1_follows_another_limit() -> None:
+    """Its context of 32,768 cannot hold a question and so many tokens; with a limit of the user's it is that one."""
+    found = load_config(["experiment=s1", "rollout.max_tokens=4096"]).stages["sft_eval"]
+    assert isinstance(found, EvaluateConfig) and found.rollout.max_tokens == 4096
 
 
 def test_templates_have_one_place_and_stand_alone() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from grpo.config.slices import ArithmeticConfig
 from grpo.data.arithmetic import held_out_problems, training_problems
-from grpo.data.contamination import contamination
+from grpo.data.contamination import HeldOut, contamination
 from grpo.types import Message, Problem
 
 LONG = "A farmer has twelve cows and sells three of them to his neighbour in May"
@@ -63,3 +63,19 @@ def test_accuracy_with_and_without_what_was_found() -> None:
     assert entry["share"] == entry["exact"] == 0.25 and entry["ngram"] == 0.0
     assert entry["accuracy_contaminated"] == 1.0 and entry["accuracy_clean"] == pytest.approx(0.5)
     assert contamination([problem("1?")], []).summary([1.0])["accuracy_contaminated"] is None
+
+
+def test_n_is_the_callers() -> None:
+    """`a farmer has twelve cows and sells three` are 8 words, 7 of them without the article."""
+    eight, seven = (
+        problem("A farmer has twelve cows and sells three!"),
+        problem("Her farmer has twelve cows and sells three"),
+    )
+    assert eight in HeldOut([problem(LONG)], 8) and seven not in HeldOut([problem(LONG)], 8)
+    assert seven in HeldOut([problem(LONG)], 7) and eight not in HeldOut([problem(LONG)])
+
+
+def test_without_n_whole_texts_are_compared() -> None:
+    held = HeldOut([problem(LONG)], None)
+    assert problem(f" {LONG.upper()}\n") in held and problem(LONG + "!") not in held
+    assert problem("x") not in HeldOut([], 8)

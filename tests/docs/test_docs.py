@@ -133,10 +133,11 @@ def test_the_commands_were_found() -> None:
 
 
 def test_the_rewards_in_the_docs_work(tmp_path: Path) -> None:
-    """The six-line one and the one of a whole group, from a file, each in its worker process."""
+    """The six-line one and the one of a whole group, from a file, each in its worker process; the third has a test
+    file of its own."""
     sources = fenced(ROOT / "docs" / "rewards.md", "python")
-    assert len(sources) == 2 and len(sources[0].splitlines()) == 6
-    (tmp_path / "mine.py").write_text("\n".join(sources), encoding="utf-8")
+    assert len(sources) == 3 and len(sources[0].splitlines()) == 6
+    (tmp_path / "mine.py").write_text("\n".join(sources[:2]), encoding="utf-8")
     suite = build_suite([f"{tmp_path}/mine.py:near_miss", f"{tmp_path}/mine.py:shortest_right"], [1.0, 1.0])
     problem = Problem(id="a", prompt="p", answer="7")
     texts = ["7\nso 8", "first\nso 7", "it is 7"]

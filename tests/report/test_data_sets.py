@@ -100,5 +100,5 @@ def test_what_is_not_known_is_left_out(run: Path, entry: dict[str, Any]) -> None
 
 
 def test_every_filter_has_words() -> None:
-    assert set(FILTER_WORDS) == {*FILTERS, "duplicate", "cap", "solved", "not_chosen"}
+    assert set(FILTER_WORDS) == {*FILTERS, "contaminated", "duplicate", "cap", "solved", "not_chosen"}
     assert f"{LONGEST_PARAGRAPH:,} characters" in FILTER_WORDS["long_paragraph"]

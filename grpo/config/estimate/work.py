@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from grpo.config.estimate.batches import held_out_problems, training_problems
 from grpo.config.schema import BudgetConfig, EvaluateConfig, ReinforceConfig, RunConfig, SFTConfig
 from grpo.config.selection import problems_at_once, samplings, token_limit
-from grpo.config.stages_data import DataSetConfig
+from grpo.config.stages_data import DataSetConfig, DistillConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +36,10 @@ def work_of(config: RunConfig) -> list[StageWork]:
         elif isinstance(stage, BudgetConfig):
             sampled = budget_work(stage)
         elif isinstance(stage, DataSetConfig):  # without data.rows a file's problems are not counted
-            rollout = stage.rollout
-            sampled = (training_problems(stage.data) or 0) * rollout.completions_per_prompt * rollout.max_tokens
+            answers = stage.rollout.completions_per_prompt
+            if isinstance(stage, DistillConfig) and stage.select:
+                answers += stage.student_samples
+            sampled = (training_problems(stage.data) or 0) * answers * stage.rollout.max_tokens
         found.append(StageWork(name=name, sampled=sampled, trained=trained))
     return found
 

@@ -1,14 +1,14 @@
 """Which completions become demonstrations (DeepSeek-R1, arXiv 2501.12948, 2.3.3 and appendix B.3.3).
 
 Kept are right ones; dropped are chains of thought with mixed languages, long paragraphs and code blocks. R1 gives no
-limits: those here are ours. A completion is counted at the first filter it fails, in the order of `FILTERS`, then as a
-duplicate, then by the cap.
+limits: those here are ours. A completion is counted at the first filter it fails, in the order of `FILTERS`, then as
+contaminated, then as a duplicate, then by the cap.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
 from grpo.rewards.text import reasoning_text
@@ -84,22 +84,24 @@ class Filtered:
 
     kept: tuple[Sample, ...]
     dropped: dict[str, int]
-    """Filter to completions, `duplicate` and `cap` last; every one is there, with 0 too."""
+    """Filter to completions, `contaminated`, `duplicate` and `cap` last; every one is there, with 0 too."""
 
 
-def filtered(samples: Iterable[Sample], per_problem: int) -> Filtered:
-    """The samples that pass, in their order, at most `per_problem` of a problem.
+def filtered(samples: Iterable[Sample], per_problem: int, contaminated: Container[str] = ()) -> Filtered:
+    """The samples that pass, in their order, at most `per_problem` of a problem, none of the `contaminated` ones.
 
     The cap keeps the first ones by index. They are independent draws, so this is a random choice that leaves the
     lengths of right completions as the model has them; to keep the shortest would teach shorter reasoning.
     """
-    dropped = dict.fromkeys([*FILTERS, "duplicate", "cap"], 0)
+    dropped = dict.fromkeys([*FILTERS, "contaminated", "duplicate", "cap"], 0)
     texts: dict[str, set[str]] = {}
     kept = []
     for sample in samples:
         seen = texts.setdefault(sample.problem_id, set())
         plain = " ".join(sample.text.split())
         reason = next((name for name, drops in FILTERS.items() if drops(sample)), None)
+        if reason is None and sample.problem_id in contaminated:
+            reason = "contaminated"
         if reason is None and plain in seen:
             reason = "duplicate"
         if reason is None and len(seen) == per_problem:

@@ -11,17 +11,18 @@ from grpo.data.files import LISTED_BAD_ROWS
 from grpo.data.rows import Row, read_rows
 from grpo.data.trace_file import GENERAL, TraceRow
 from grpo.run.random import python_random
+from grpo.stages.traces.overlap import EvaluatedOn
 
 GENERAL_SHARE = 0.25
 """Of the whole data set: 200,000 of 800,000 in DeepSeek-R1 (arXiv 2501.12948, 2.3.3)."""
 COLUMN = "demonstration"
 
 
-def general_rows(stage: DataSetConfig, reasoning: int, *keys: int | str) -> list[TraceRow]:
+def general_rows(stage: DataSetConfig, held_out: EvaluatedOn, reasoning: int, *keys: int | str) -> list[TraceRow]:
     """As many rows of `mix_path`, drawn without repeats and kept in file order, as make up `GENERAL_SHARE`.
 
-    With `reasoning` rows beside them; all of the file's, when there are fewer. A demonstration is taken word for word:
-    answers to trivial questions have no chain of thought.
+    With `reasoning` rows beside them; all of the file's, when there are fewer; none of them is one of `held_out`. A
+    demonstration is taken word for word: answers to trivial questions have no chain of thought.
 
     Raises:
         ValueError: the file cannot be read, or rows lack a prompt or a demonstration (the first ten are listed).
@@ -36,6 +37,7 @@ def general_rows(stage: DataSetConfig, reasoning: int, *keys: int | str) -> list
             bad.append(f"  row {row.number}: {error}")
     if bad:
         raise ValueError(f"{stage.mix_path}: {len(bad)} rows are bad\n" + "\n".join(bad[:LISTED_BAD_ROWS]))
+    found = [row for row in found if row.problem not in held_out]
     wanted = round(reasoning * GENERAL_SHARE / (1 - GENERAL_SHARE))
     places = python_random(*keys, "mix").sample(range(len(found)), min(wanted, len(found)))
     return [found[place] for place in sorted(places)]

@@ -13,6 +13,7 @@ from grpo.run.commit import git_commit
 from grpo.run.manifest import sha256_of
 from grpo.stages.context import RunContext
 from grpo.stages.traces.general import GENERAL_SHARE, general_rows
+from grpo.stages.traces.overlap import EvaluatedOn
 from grpo.stages.traces.sample import Sample
 from grpo.types import Problem
 
@@ -53,8 +54,8 @@ class Outcome:
         }
 
 
-def publish(name: str, stage: DataSetConfig, context: RunContext, outcome: Outcome) -> None:
-    """Write data set and counts, and put the counts into the summary.
+def publish(name: str, stage: DataSetConfig, context: RunContext, outcome: Outcome, held_out: EvaluatedOn) -> None:
+    """Write data set and counts, and put the counts into the summary; no general row is one of `held_out`.
 
     Raises:
         ValueError: nothing is kept; the message says which filter dropped what.
@@ -64,7 +65,7 @@ def publish(name: str, stage: DataSetConfig, context: RunContext, outcome: Outco
         raise ValueError(f"stages.{name}: none of {outcome.sampled} completions is left; dropped: {dropped}")
     by_id = {problem.id: problem for problem in outcome.problems}
     rows = [_row(sample, by_id[sample.problem_id]) for sample in outcome.kept]
-    general = general_rows(stage, len(rows), context.config.seed, name)
+    general = general_rows(stage, held_out, len(rows), context.config.seed, name)
     path, provenance = context.folder.data_set(name), _provenance(name, stage, context, outcome)
     write_traces(path, [*rows, *general], provenance)
     file = {"file": path.relative_to(context.folder.path).as_posix(), "sha256": sha256_of(path)}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from grpo.types import FinishReason, Problem
+from grpo.types import FinishReason, Problem, SamplingSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,11 @@ class Batch:
 
 class Writer(Protocol):
     """Who writes the completions: the policy, a teacher in the run's engine, or an endpoint."""
+
+    @property
+    def settings(self) -> SamplingSettings:
+        """How it samples; G is its `completions_per_prompt`."""
+        ...
 
     def write(self, problems: Sequence[Problem]) -> Batch:
         """G completions of each problem, the same for the same problems in the same order."""

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from grpo.run.random import python_random
+from grpo.stages.traces.filters import failed, wrong
+from grpo.stages.traces.sample import Sample
 from grpo.types import Problem
 
 DOMAIN = "domain"
 """Column with a problem's field; rows without one share a field."""
+SOLVED_SHARE = 0.5
+"""A problem is solved, and too easy, when at least this share of the student's answers is right. s1 drops what either
+of two models answers rightly, at one try each."""
+
+
+def solved(answers: Iterable[Sample], tries: int) -> set[str]:
+    """Ids of the problems the student solves in `tries` answers each; one that is missing or failed is not right."""
+    right = Counter(one.problem_id for one in answers if not failed(one) and not wrong(one))
+    return {problem for problem, count in right.items() if count >= SOLVED_SHARE * tries}
 
 
 def choose(problems: Sequence[Problem], lengths: Mapping[str, int], count: int, *keys: int | str) -> list[str]:

@@ -10,6 +10,8 @@ from grpo.stages.context import RunContext
 from grpo.stages.scoring import suite_of
 from grpo.stages.totals import Clock, StageTotals
 from grpo.stages.traces.collect import Collector
+from grpo.stages.traces.filters import Filtered, filtered
+from grpo.stages.traces.overlap import evaluated_on
 from grpo.stages.traces.publish import Outcome, publish
 from grpo.stages.traces.sample import Sample, Writer
 from grpo.types import Problem
@@ -23,6 +25,7 @@ class TraceWork:
         self.clock, self.totals = Clock(), StageTotals()
         self.keys: tuple[int | str, ...] = (context.config.seed, name)
         context.tracker.stage_started(name, stage.kind, 1)
+        self.evaluated_on = evaluated_on(stage, context)
         self.suite = suite_of(stage.reward)
 
     def collect(self, writer: Writer, problems: Sequence[Problem], folder: str = "samples") -> list[Sample]:
@@ -31,16 +34,25 @@ class TraceWork:
             folder=self.context.folder.stage(self.name) / folder,
             writer=writer,
             suite=self.suite,
-            at_once=problems_per_call(self.stage),
+            at_once=problems_per_call(writer.settings.completions_per_prompt),
             step=self.context.step + 1,
             say=lambda line: self.context.tracker.message(f"{self.name}: {folder}: {line}"),
             stop_if_asked=self.context.stop_if_asked,
         )
         return collect(problems, self.totals, self.clock)
 
+    def filtered(self, problems: Sequence[Problem], samples: Sequence[Sample]) -> Filtered:
+        """What becomes a demonstration; questions that the run is measured on do not."""
+        contaminated = {problem.id for problem in problems if problem in self.evaluated_on}
+        if contaminated:
+            self.context.tracker.message(
+                f"{self.name}: {len(contaminated)} of {len(problems)} problems overlap with held-out ones: left out"
+            )
+        return filtered(samples, self.stage.per_problem, contaminated)
+
     def finish(self, outcome: Outcome) -> StageTotals:
         """Write the data set and the line of metrics; wall time counts earlier attempts' calls too."""
-        publish(self.name, self.stage, self.context, outcome)
+        publish(self.name, self.stage, self.context, outcome, self.evaluated_on)
         spent = self.clock.seconds
         self.totals.wall_seconds += self.clock.elapsed - spent.get("rollout", 0.0) - spent.get("reward", 0.0)
         used = {

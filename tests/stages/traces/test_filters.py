@@ -103,6 +103,17 @@ def test_the_cap_keeps_the_first_by_index_and_counts_after_duplicates() -> None:
     assert list(found.dropped)[-2:] == ["duplicate", "cap"]
 
 
+def test_contaminated_problems_go_whatever_is_written() -> None:
+    samples = [sample("p", "seen"), sample("q", "seen", 1), sample("q", "new"), sample("q", "new", 1)]
+    wrong = sample("r", "seen", 2, rewards={"exact_integer": 0.0})
+    found = filtered([*samples, wrong], 1, {"seen"})
+    assert found.kept == (samples[2],)
+    assert {name: count for name, count in found.dropped.items() if count} == {
+        "wrong": 1, "contaminated": 2, "duplicate": 1
+    }  # fmt: skip
+    assert list(found.dropped)[-3:] == ["contaminated", "duplicate", "cap"]
+
+
 def test_the_names_are_those_of_rewards() -> None:
     assert FORMAT_REWARDS | {LANGUAGE_REWARD} <= set(REGISTERED)
     assert ThinkFormat()(["x"]) == [0.0] and TagCount()(["<think>"]) == [0.25]

@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from grpo.stages.traces.select import choose
+from grpo.stages.traces.sample import Sample
+from grpo.stages.traces.select import choose, solved
 from grpo.types import Problem
 
 
@@ -40,3 +41,26 @@ def test_no_problem_twice_and_an_empty_domain_is_left() -> None:
     assert chosen == choose(list(reversed(problems)), lengths, 4, 0, "distill")
     assert any(choose(problems, lengths, 4, seed, "distill") != chosen for seed in range(1, 9))
     assert choose([], {}, 3, 0) == []
+
+
+def answer(name: str, value: float | None) -> Sample:
+    """Right with 1; with None it could not be scored."""
+    return Sample(
+        problem_id=name, index=0, text="t", tokens=1, finish_reason="stop", weight_version=0,
+        rewards={} if value is None else {"exact_integer": value}, total=value,
+        failure="no answer" if value is None else None,
+    )  # fmt: skip
+
+
+def test_half_of_the_answers_right_is_solved() -> None:
+    given = {"all": [1.0] * 4, "half": [1.0, 0.0, 1.0, 0.0], "one": [0.0, 0.0, 1.0, 0.0], "none": [0.0] * 4,
+             "failed": [1.0, None, None, None], "near": [0.99] * 4}  # fmt: skip
+    answers = [answer(name, value) for name, values in given.items() for value in values]
+    assert solved(answers, 4) == {"all", "half"}
+    assert (
+        solved(answers[:1], 2) == {"all"} and solved(answers[:1], 3) == set()
+    )  # answers that are missing are not right
+
+
+def test_one_answer_decides_alone() -> None:
+    assert solved([answer("a", 1.0), answer("b", 0.0), answer("c", None)], 1) == {"a"}
