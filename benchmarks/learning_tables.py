@@ -1,4 +1,4 @@
-"""Tables of docs/performance.md about what is learnt: every algorithm on one task, and our loop beside TRL's."""
+"""Tables of docs/performance.md about what is learnt: each algorithm, our loop beside TRL's, self-improvement."""
 
 from __future__ import annotations
 
@@ -114,6 +114,94 @@ def _rates(rates: Mapping[str, Mapping[str, float]], chosen: Mapping[str, float]
     for side, row in rates.items():
         figures = [_percent(row[name]) if name in row else "failed" for name in names]
         yield f"| {SIDES[side]} | {' | '.join(figures)} | {chosen[side]:g} |"
+
+
+POINTS = {
+    "rl1": "RL",
+    "sft1": "rejection sampling, fine-tuning of the base",
+    "rl2": "RL",
+    "sft2": "rejection sampling, fine-tuning of the base",
+    "rl3": "RL",
+}
+TAUGHT = {
+    "rl": "own RL, as much as the fine-tuning",
+    "rl_and_traces": "own RL, as much as fine-tuning and traces",
+}
+
+
+def improvement_table(record: Mapping[str, Any]) -> Iterator[str]:
+    """The rounds beside reinforcement alone at each point's cost, and the student's two ways."""
+    plan, sizes, parameters = record["plan"], record["plan"]["sizes"], record["parameters"]
+    yield (
+        f"\n{len(plan['seeds'])} seeds; a model of {parameters['model']:,} parameters, a student of "
+        f"{parameters['student']:,}; {sizes['held_out']} held-out problems, {plan['samples']} samples of each. RL: "
+        f"{sizes['prompts']} prompts × {sizes['completions']} completions a step, {plan['rl_steps']} steps between the "
+        f"rounds, learning rate {plan['lr']:g}, constant."
+    )
+    if record["rounds"]["seeds"]:
+        yield from _rounds(record["rounds"])
+    if record["student"]["seeds"]:
+        yield from _student(record["student"])
+        yield "\n![Held-out accuracy over cost, rounds beside RL alone and the student's two ways](improvement.svg)"
+    if record["missing"]:
+        yield f"\nNot finished: {'; '.join(f'{name} ({_short(why)})' for name, why in record['missing'].items())}."
+
+
+def _rounds(part: Mapping[str, Any]) -> Iterator[str]:
+    yield "\n**Rounds against RL alone from the same cold start, which is stopped at the same TFLOP**\n"
+    yield "| the rounds, after | TFLOP | tokens sampled, trained | seconds | rounds | RL alone | seconds | paired |"
+    yield "|---|---|---|---|---|---|---|---|"
+    yield f"| cold start | 0 | | | {_with_range(part['cold_start']['sampled'])} | the same | | |"
+    for name, point in part["points"].items():
+        cost, alone = point["rounds"]["cost"], point["plain"]["cost"]
+        yield (
+            f"| {POINTS[name]} | {_tera(cost)} | {_tokens(cost)} | {_mean(cost['seconds']):.0f} | "
+            f"{_with_range(point['rounds']['sampled'])} | {_with_range(point['plain']['sampled'])} | "
+            f"{_mean(alone['seconds']):.0f} | {_signed(point['difference']['sampled'])} |"
+        )
+    kept = [_percent(_share(one, "kept", "sampled")) for one in part["data_sets"].values()]
+    covered = [_percent(_share(one, "problems_covered", "problems")) for one in part["data_sets"].values()]
+    yield f"\nKept of what was sampled: {', '.join(kept)}; problems with a right answer: {', '.join(covered)}."
+
+
+def _student(part: Mapping[str, Any]) -> Iterator[str]:
+    before, traces, teacher = (part[f"cost_{name}"] for name in ("before", "of_traces", "of_teacher"))
+    yield (
+        f"\n**A smaller student: taught, against its own RL** (from its cold start; teacher: "
+        f"{_with_range(part['teacher']['sampled'])} sampled)\n"
+    )
+    yield "| | student's TFLOP | fully loaded TFLOP | seconds | sampled | greedy | distilled less this, paired |"
+    yield "|---|---|---|---|---|---|---|"
+    yield f"| cold start | 0 | {_tera(before)} | | {_both(part['cold_start'])} | |"
+    rows = {"distilled": "distilled: fine-tuned on the teacher's right answers", **TAUGHT}
+    for name, title in rows.items():
+        row, paired = part[name], part["difference"].get(name)
+        loaded = _tera(before, row["cost"], *((traces, teacher) if name == "distilled" else ()))
+        against = "" if paired is None else _signed(paired["sampled"])
+        yield (
+            f"| {title} | {_tera(row['cost'])} | {loaded} | {_mean(row['cost']['seconds']):.0f} | {_both(row)} | "
+            f"{against} |"
+        )
+    yield (
+        f"\nFully loaded counts the student's cold start and, for the distilled one, {_tera(traces)} TFLOP of traces "
+        f"({_percent(_share(part['data_set'], 'kept', 'sampled'))} kept) and {_tera(teacher)} of the teacher's own."
+    )
+
+
+def _tera(*costs: Mapping[str, Any]) -> str:
+    return f"{sum(_mean(cost['flops']) for cost in costs) / 1e12:.2f}"
+
+
+def _tokens(cost: Mapping[str, Any]) -> str:
+    return f"{_mean(cost['tokens_sampled']) / 1e3:,.0f} k, {_mean(cost['tokens_trained']) / 1e3:,.0f} k"
+
+
+def _both(row: Mapping[str, Any]) -> str:
+    return f"{_with_range(row['sampled'])} | {_percent(row['greedy']['mean'])}"
+
+
+def _share(counts: Mapping[str, Sequence[int]], part: str, whole: str) -> float:
+    return sum(counts[part]) / sum(counts[whole])
 
 
 def _ratio(value: float | None) -> str:

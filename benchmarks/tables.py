@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.learning_tables import algorithms_table, race_table
+from benchmarks.learning_tables import algorithms_table, improvement_table, race_table
 from benchmarks.own_tables import estimate_table, optimizer_table, quality_table
 from benchmarks.record import RESULTS
 
@@ -233,6 +233,7 @@ TABLES: dict[str, tuple[str, Table]] = {
     "estimate": ("memory_estimate", with_source(estimate_table)),
     "algorithms": ("algorithms", with_source(algorithms_table)),
     "race": ("race", with_source(race_table)),
+    "improvement": ("improvement", with_source(improvement_table)),
     "gpu": ("gpu", gpu_table),
 }
 """Name of a marker → the kind of record it shows, and how."""
