@@ -27,10 +27,10 @@ from benchmarks.record import write
 from grpo.run.atomic import write_bytes
 
 QUICK = Plan(
-    sizes=TaskSizes(cold_steps=60, prompts=4, completions=4, max_tokens=24, held_out=4, small=True),
+    sizes=TaskSizes(cold_steps=60, prompts=8, completions=4, max_tokens=24, held_out=4, small=True),
     seeds=(0,),
     rl_steps=2,
-    student_cold_steps=60,
+    student_cold_steps=20,
     student_steps=20,
     samples=2,
 )

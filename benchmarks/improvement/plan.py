@@ -38,8 +38,10 @@ SMALL_TASK = (
     "data.arithmetic.largest_operand=2",
     "data.arithmetic.problems=12",
     "data.arithmetic.wrong_steps=0",
+    f"stages.{COLD}.optimizer.lr=1.0e-2",
+    f"stages.{COLD}.demonstrations_per_step=16",
 )
-"""Learnt at once by a model of any size, so that there are right answers to keep."""
+"""So few problems that a model of any size knows them at once: there must be right answers to keep."""
 LEAST_TOKENS = 10
 """Of a completion, on average: what turns a budget into a number of steps that is never too small."""
 Find = Callable[[Request], dict[str, Any] | None]
@@ -101,6 +103,7 @@ class Plan:
             f"stages.{SFT}.model_from={COLD}",
             f"stages.{SFT}.data_from={DISTILL}",
             f"stages.{SFT}.steps={self.student_steps}",
+            f"stages.{SFT}.demonstrations_per_step=${{stages.{COLD}.demonstrations_per_step}}",
             f"stages.{SFT}.optimizer={{lr:2.0e-3,schedule:cosine,warmup_steps:20}}",
             f"stages.{SFT_EVAL}.model_from={SFT}",
             *self._samples(COLD_EVAL, SFT_EVAL),

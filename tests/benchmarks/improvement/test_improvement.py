@@ -282,7 +282,7 @@ def test_a_small_run(tmp_path: Path) -> None:
     assert command.main(words) == 0
     record = json.loads((tmp_path / "out.json").read_text())
     assert record["missing"] == {}
-    step = 4 * 4 * 24 * 8 * record["parameters"]["model"]  # at most: every token of every completion, both ways
+    step = 8 * 4 * 24 * 8 * record["parameters"]["model"]  # at most: every token of every completion, both ways
     for point in record["rounds"]["points"].values():
         [ours], [theirs] = point["rounds"]["cost"]["flops"], point["plain"]["cost"]["flops"]
         assert ours <= theirs < ours + step
