@@ -5,7 +5,7 @@ Each run's budget is what the one before it cost, so they are asked for in this 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -150,13 +150,13 @@ class Plan:
         return 12 if self.sizes.small else self.problems
 
 
-def points_spent(rounds: dict[str, Any]) -> dict[str, Spent]:
+def points_spent(rounds: Mapping[str, Any]) -> dict[str, Spent]:
     """What the rounds have cost at each point, from the cold start on."""
     sums = accumulate(total(rounds["stages"], work) for work in POINTS.values())
     return dict(zip(POINTS, sums, strict=True))
 
 
-def student_marks(distilled: dict[str, Any], model: int, student: int) -> list[int]:
+def student_marks(distilled: Mapping[str, Any], model: int, student: int) -> list[int]:
     """FLOPs of the student's supervised steps, and with those of writing the traces; arguments are parameters."""
     own = total(distilled["stages"], [SFT]).flops(student)
     return [own, own + total(distilled["stages"], [DISTILL]).flops(model)]

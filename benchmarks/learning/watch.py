@@ -36,6 +36,8 @@ def budgeted(
     """
 
     class Budgeted(ReinforceTrainer):
+        _last: dict[str, float]
+
         def step(self, index: int) -> dict[str, float]:
             if index and cost(self.totals) >= budget:
                 return dict(self._last)
