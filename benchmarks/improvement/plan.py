@@ -42,8 +42,9 @@ SMALL_TASK = (
     f"stages.{COLD}.demonstrations_per_step=16",
 )
 """So few problems that a model of any size knows them at once: there must be right answers to keep."""
-LEAST_TOKENS = 10
-"""Of a completion, on average: what turns a budget into a number of steps that is never too small."""
+LEAST_TOKENS, LEAST_SMALL = 20, 10
+"""Of a completion, on average, in the task and in the small one: a solution whose numbers all have one digit has 23 and
+11. They turn a budget into a number of steps that is never too small."""
 Find = Callable[[Request], dict[str, Any] | None]
 """A run's result, made or looked up; None: there is none."""
 
@@ -120,11 +121,11 @@ class Plan:
         return self._reinforced("student", seed, start, marks)
 
     def _reinforced(self, side: str, seed: int, start: Request, marks: Sequence[int], keeps: str = "") -> Request:
-        completions = self.sizes.prompts * self.sizes.completions
-        least = Spent(sampled=completions * LEAST_TOKENS).flops(self.parameters(side))
+        tokens = LEAST_SMALL if self.sizes.small else LEAST_TOKENS
+        step = Spent(sampled=self.sizes.prompts * self.sizes.completions * tokens)
         own = [
             f"pipeline=[{RL}]",
-            f"stages.{RL}.steps={marks[-1] // least + 1}",
+            f"stages.{RL}.steps={marks[-1] // step.flops(self.parameters(side)) + 1}",
             f"stages.{RL}.optimizer.schedule=constant",
             *self._samples(RL_EVAL),
         ]

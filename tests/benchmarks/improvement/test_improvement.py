@@ -84,8 +84,8 @@ def test_the_other_runs_are_valid_configs(tmp_path: Path) -> None:
     stage = config.stages[RL]
     assert config.pipeline == [RL] and stage.model_from == str(PLAN.rounds(0).model(tmp_path))
     assert (stage.optimizer.schedule, stage.optimizer.lr) == ("constant", PLAN.lr)
-    # at 10 tokens a completion, 128 of them a step, nothing trained: never too few
-    assert stage.steps == 10**12 // (2 * MODEL * 1280) + 1
+    # at 20 tokens a completion, 128 of them a step, nothing trained: never too few
+    assert stage.steps == 10**12 // (2 * MODEL * 2560) + 1
     distilled = PLAN.distilled(0, plain)
     config = config_of(distilled, tmp_path)
     assert config.pipeline == ["cold_start", "cold_start_eval", "distill", "sft", "sft_eval"]
@@ -96,7 +96,7 @@ def test_the_other_runs_are_valid_configs(tmp_path: Path) -> None:
     student = PLAN.student(0, distilled, [10**9])
     config = config_of(student, tmp_path)
     assert config.stages[RL].model_from == str(distilled.model(tmp_path))
-    assert config.model.scratch.hidden_size == 64 and config.stages[RL].steps == 10**9 // (2 * STUDENT * 1280) + 1
+    assert config.model.scratch.hidden_size == 64 and config.stages[RL].steps == 10**9 // (2 * STUDENT * 2560) + 1
 
 
 def test_marks_are_evaluated_as_often_as_everything_else(tmp_path: Path) -> None:
