@@ -1,8 +1,8 @@
-"""Tables of docs/performance.md about what is learnt: every algorithm, our loop beside TRL's, the language reward."""
+"""Tables of docs/performance.md about what is learnt: every algorithm on one task, and our loop beside TRL's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 BLOCKS = {
@@ -27,25 +27,25 @@ def algorithms_table(record: Mapping[str, Any]) -> Iterator[str]:
             yield f"\n**{title}**\n"
             yield from _block(rows, record["against"])
     if record["missing"]:
-        yield f"\nNot finished: {'; '.join(f'{name} ({_short(why)})' for name, why in record['missing'].items())}."
+        yield f"\nNot finished: {'; '.join(f'{name} ({short(why)})' for name, why in record['missing'].items())}."
 
 
 def _block(rows: Mapping[str, Mapping[str, Any]], against: Mapping[str, Any]) -> Iterator[str]:
     yield "| | sampled, each seed | mean, 95 % over seeds | less the first row, paired | greedy | tokens | rollouts |"
     yield "|---|---|---|---|---|---|---|"
     for name, row in rows.items():
-        seeds = ", ".join(_percent(value) for value in row["sampled"]["values"])
-        paired = "" if name not in against else _signed(against[name])
-        tokens, steps = _mean(row["tokens_sampled"]), _mean(row["steps"])
+        seeds = ", ".join(percent(value) for value in row["sampled"]["values"])
+        paired = "" if name not in against else signed(against[name])
+        tokens, steps = mean(row["tokens_sampled"]), mean(row["steps"])
         yield (
-            f"| {row['title']} | {seeds} | {_with_range(row['sampled'])} | {paired} | "
-            f"{_percent(row['greedy']['mean'])} | {tokens:,.0f} | {steps:.0f} |"
+            f"| {row['title']} | {seeds} | {with_range(row['sampled'])} | {paired} | "
+            f"{percent(row['greedy']['mean'])} | {tokens:,.0f} | {steps:.0f} |"
         )
 
 
 def _before(before: Mapping[str, Mapping[str, float] | None]) -> str:
     return "; ".join(
-        f"seed {seed} {_percent(one['sampled'])} sampled, {_percent(one['greedy'])} greedy"
+        f"seed {seed} {percent(one['sampled'])} sampled, {percent(one['greedy'])} greedy"
         for seed, one in before.items()
         if one
     )
@@ -63,9 +63,9 @@ def race_table(record: Mapping[str, Any]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|"
     for side, row in record["sides"].items():
         yield (
-            f"| {SIDES[side]} | {row['lr']:g} | {_percent(row['before']['sampled']['mean'])} | "
-            f"{_with_range(row['after']['sampled'])} | {_percent(row['after']['greedy']['mean'])} | "
-            f"{row['seconds']['mean']:.0f} | {_mean(row['tokens']):,.0f} | {row['peak_rss_bytes'] / 2**20:,.0f} |"
+            f"| {SIDES[side]} | {row['lr']:g} | {percent(row['before']['sampled']['mean'])} | "
+            f"{with_range(row['after']['sampled'])} | {percent(row['after']['greedy']['mean'])} | "
+            f"{row['seconds']['mean']:.0f} | {mean(row['tokens']):,.0f} | {row['peak_rss_bytes'] / 2**20:,.0f} |"
         )
     yield from _bars(record)
     yield from _phases(record["sides"])
@@ -84,7 +84,7 @@ def _bars(record: Mapping[str, Any]) -> Iterator[str]:
             after = f"{one['reached_seconds']:.1f} s | {one['reached_step']}" if there else "not reached | "
             ratio, strict = _ratio(one["ratio"]), _ratio(one["ratio_to_reached"])
             yield (
-                f"| {SIDES[side]} | {seed} | {_percent(one['target'])} | {one['trl_seconds']:.1f} | {after} | "
+                f"| {SIDES[side]} | {seed} | {percent(one['target'])} | {one['trl_seconds']:.1f} | {after} | "
                 f"{ratio} | {strict} |"
             )
     yield ""
@@ -112,78 +112,33 @@ def _rates(rates: Mapping[str, Mapping[str, float]], chosen: Mapping[str, float]
     yield f"| | {' | '.join(names)} | chosen |"
     yield "|---" * (len(names) + 2) + "|"
     for side, row in rates.items():
-        figures = [_percent(row[name]) if name in row else "failed" for name in names]
+        figures = [percent(row[name]) if name in row else "failed" for name in names]
         yield f"| {SIDES[side]} | {' | '.join(figures)} | {chosen[side]:g} |"
-
-
-def language_table(record: Mapping[str, Any]) -> Iterator[str]:
-    """Held-out consistency and accuracy of the cold starts and of both sides, and what the reward changes."""
-    plan = record["plan"]
-    yield (
-        f"\nCold starts of {plan['cold_steps']} supervised steps, then {plan['steps']} rollouts of {plan['prompts']} "
-        f"prompts × 8 completions; learning rate {plan['lr']:g}, weight of the language reward {plan['weight']:g}; "
-        f"{plan['held_out']} held-out problems.\n"
-    )
-    names = {"cold start": record["cold_start"]}
-    names |= {f"{side} the language reward": row for side, row in record["sides"].items()}
-    for mode in ("sampled", "greedy"):
-        yield f"| {mode} | consistency, each seed | mean, 95 % over seeds | accuracy, each seed | mean, 95 % | tokens |"
-        yield "|---|---|---|---|---|---|"
-        for name, row in names.items():
-            if row["seeds"]:
-                length = f"{row['length']['mean']:.1f}" if "length" in row else ""
-                yield f"| {name} | {_both(row[mode], _percent, _with_range)} | {length} |"
-        if record["difference"]:
-            paired, length = record["difference"][mode], _tokens(record["difference"]["length"])
-            yield f"| with less without, points | {_both(paired, _points, _signed)} | {length} |"
-        yield ""
-    if record["missing"]:
-        yield f"Not finished: {'; '.join(f'{name} ({_short(why)})' for name, why in record['missing'].items())}."
-    if record["sides"]:
-        yield "![Consistency, accuracy and length over the steps, with and without the language reward](language.svg)"
-
-
-def _both(row: Mapping[str, Any], one: Callable[[float], str], ranged: Callable[[Mapping[str, Any]], str]) -> str:
-    cells = [
-        cell
-        for figure in ("consistency", "accuracy")
-        for cell in (", ".join(one(value) for value in row[figure]["values"]), ranged(row[figure]))
-    ]
-    return " | ".join(cells)
-
-
-def _points(value: float) -> str:
-    return f"{100 * value:+.1f}"
-
-
-def _tokens(found: Mapping[str, Any]) -> str:
-    ends = "" if found["ci95"] is None else " ({:+.1f} to {:+.1f})".format(*found["ci95"])
-    return f"{found['mean']:+.1f}{ends}"
 
 
 def _ratio(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-def _percent(value: float) -> str:
+def percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def _with_range(found: Mapping[str, Any]) -> str:
+def with_range(found: Mapping[str, Any]) -> str:
     if found["ci95"] is None:
-        return _percent(found["mean"])
+        return percent(found["mean"])
     low, high = found["ci95"]
-    return f"{_percent(found['mean'])} ({100 * low:.1f} to {100 * high:.1f})"
+    return f"{percent(found['mean'])} ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def _signed(found: Mapping[str, Any]) -> str:
+def signed(found: Mapping[str, Any]) -> str:
     ends = "" if found["ci95"] is None else " ({:+.1f} to {:+.1f})".format(*(100 * end for end in found["ci95"]))
     return f"{100 * found['mean']:+.1f}{ends}"
 
 
-def _mean(values: Sequence[float]) -> float:
+def mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     return " ".join(text.replace("|", "/").split())[:80]

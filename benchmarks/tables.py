@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.learning_tables import algorithms_table, language_table, race_table
+from benchmarks.learning_tables import algorithms_table, race_table
 from benchmarks.own_tables import estimate_table, optimizer_table, quality_table
+from benchmarks.recipe_tables import improvement_table, language_table
 from benchmarks.record import RESULTS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
@@ -234,6 +235,7 @@ TABLES: dict[str, tuple[str, Table]] = {
     "algorithms": ("algorithms", with_source(algorithms_table)),
     "race": ("race", with_source(race_table)),
     "language": ("language", with_source(language_table)),
+    "improvement": ("improvement", with_source(improvement_table)),
     "gpu": ("gpu", gpu_table),
 }
 """Name of a marker → the kind of record it shows, and how."""

@@ -7,72 +7,21 @@ Results are kept run by run below `--work`: the same command after an interrupti
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.language.picture import PICTURE, drawing
-from benchmarks.language.plan import Plan, Request
+from benchmarks.language.plan import Plan
 from benchmarks.language.record import lines, record_of
-from benchmarks.learning.finished import finished, keep_failure, standing_facts
-from benchmarks.learning.places import ONE_THREAD, settle_places
-from benchmarks.memory import ROOT
+from benchmarks.learning.finished import standing_facts
+from benchmarks.learning.places import settle_places
+from benchmarks.learning.runner import Runner
 from benchmarks.record import write
 from grpo.run.atomic import write_bytes
 
-RUN_SECONDS = 3600
 QUICK = Plan(seeds=(0, 1), cold_steps=2, steps=2, prompts=4, held_out=8, small=True)
-
-
-class Runner:
-    """Runs what is not finished, each run in a process of one thread, `plan.workers` of them at a time."""
-
-    def __init__(self, plan: Plan, work: Path, deadline: float) -> None:
-        """`deadline`: of `time.monotonic`; past it no run begins."""
-        self.plan, self.work, self.deadline = plan, work, deadline
-
-    def all(self) -> None:
-        """Cold starts, then the runs whose cold start is there."""
-        self._together([self.plan.cold(seed) for seed in self.plan.seeds])
-        runs = [request for _, _, request in self.plan.runs()]
-        self._together([request for request in runs if request.start is not None and self.done(request.start)])
-
-    def done(self, request: Request) -> bool:
-        """Whether there is a result, and of a cold start its model."""
-        whole = request.start is not None or request.model(self.work).exists()
-        return whole and finished(request.file(self.work), request.as_json()) is not None
-
-    def _together(self, requests: Sequence[Request]) -> None:
-        with ThreadPoolExecutor(self.plan.workers) as pool:
-            list(pool.map(self._run, [request for request in requests if not self.done(request)]))
-
-    def _run(self, request: Request) -> None:
-        if time.monotonic() > self.deadline:
-            return
-        begun = time.perf_counter()
-        order = json.dumps({"request": request.as_json(), "work": str(self.work.resolve())})
-        folder = self.work / "logs"
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with (folder / f"{request.name}.log").open("wb") as log:
-                subprocess.run(
-                    [sys.executable, "-m", "benchmarks.language.worker", order],
-                    cwd=ROOT,
-                    env=os.environ | ONE_THREAD,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    timeout=RUN_SECONDS,
-                    check=False,  # the worker has written down why
-                )
-        except subprocess.TimeoutExpired as error:
-            keep_failure(request.file(self.work), request.as_json(), f"TimeoutExpired: {error.timeout} s")
-        state = "done" if self.done(request) else "failed"
-        print(f"{request.name}: {state} in {time.perf_counter() - begun:.0f} s", flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,13 +29,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     plan = plan_of(options)
     head = standing_facts(options.work, "language", plan.seeds[0])
-    Runner(plan, options.work, time.monotonic() + 60 * options.minutes).all()
+    runner = Runner("benchmarks.language.worker", plan.workers, options.work, time.monotonic() + 60 * options.minutes)
+    run_all(plan, runner)
     record = record_of(head, plan, options.work)
     write(record, options.out)
     if record["sides"]:
         write_bytes(options.picture, drawing(record).encode())
     print("\n".join(lines(record)))
     return 1 if record["missing"] else 0
+
+
+def run_all(plan: Plan, runner: Runner) -> None:
+    """Cold starts, then the runs whose cold start is there."""
+    runner.together([plan.cold(seed) for seed in plan.seeds])
+    runs = [request for _, _, request in plan.runs()]
+    runner.together([one for one in runs if all(runner.found(start) is not None for _, start in one.models)])
 
 
 def plan_of(options: argparse.Namespace) -> Plan:

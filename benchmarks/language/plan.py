@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
+from benchmarks.learning.requests import Request
 from benchmarks.learning.task import COLD, COLD_EVAL, NO_CHECKPOINTS, RL, RL_EVAL, SMALL_MODEL
 
 SIDES = ("with", "without")
@@ -54,7 +51,7 @@ class Plan:
     def cold(self, seed: int) -> Request:
         """A seed's cold start and its evaluation."""
         own = [f"pipeline=[{COLD},{COLD_EVAL}]", f"seed={seed}", f"stages.{COLD}.steps={self.cold_steps}"]
-        return Request(name=f"cold_{seed}", overrides=(*self.shared, *own))
+        return Request(name=f"cold_{seed}", overrides=(*self.shared, *own), keeps=COLD)
 
     def run(self, side: str, seed: int) -> Request:
         """One side on one seed; raises KeyError for another side."""
@@ -68,41 +65,11 @@ class Plan:
             f"optimizer.lr={self.lr}",
             f"stages.{RL}.reward.weights=[1.0,0.1,{weight}]",
         ]
-        return Request(name=f"{side}_{seed}", overrides=(*self.shared, *own), start=self.cold(seed))
+        start = (f"stages.{RL}.model_from", self.cold(seed))
+        return Request(name=f"{side}_{seed}", overrides=(*self.shared, *own), models=(start,))
 
     def runs(self) -> Iterator[tuple[str, int, Request]]:
         """Side, seed and request, seed by seed, so that a benchmark that is stopped early has whole seeds."""
         for seed in self.seeds:
             for side in SIDES:
                 yield side, seed, self.run(side, seed)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What decides a result; the result of another request is not used."""
-
-    name: str
-    overrides: tuple[str, ...]
-    start: Request | None = None
-    """Whose model the run starts from."""
-
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:8]
-
-    def file(self, work: Path) -> Path:
-        """Where the result lies."""
-        return work / "results" / f"{self.name}.json"
-
-    def model(self, work: Path) -> Path:
-        """The model a cold start leaves; one of another request lies elsewhere."""
-        return work / "models" / f"{self.name}-{self.digest}"
-
-    def as_json(self) -> dict[str, Any]:
-        return {"name": self.name, "overrides": list(self.overrides), "start": self.start and self.start.as_json()}
-
-
-def request_from(values: dict[str, Any]) -> Request:
-    """What `as_json` wrote."""
-    start = values["start"] and request_from(values["start"])
-    return Request(name=values["name"], overrides=tuple(values["overrides"]), start=start)

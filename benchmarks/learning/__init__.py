@@ -1,1 +1,1 @@
-"""What the two learning benchmarks share: the task, its cold starts, a watched trainer, and files of finished work."""
+"""What the learning benchmarks share: the task, its cold starts, requests and their runner, a watched trainer."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from grpo.stages import reinforce
 from grpo.stages.reinforce import ReinforceTrainer
+from grpo.stages.totals import StageTotals
 
 
 @contextmanager
@@ -20,16 +21,25 @@ def trained_by(trainer: type[ReinforceTrainer]) -> Iterator[None]:
         reinforce.ReinforceTrainer = usual  # type: ignore[misc]
 
 
-def budgeted(tokens: int, course: list[dict[str, float]]) -> type[ReinforceTrainer]:
-    """A trainer that does nothing more once `tokens` completion tokens are sampled: the rest of its steps are empty.
+def sampled(totals: StageTotals) -> float:
+    """Cost of a stage so far: its completion tokens."""
+    return totals.tokens_sampled
 
-    So runs that sample different numbers a step can be compared at equal tokens. The learning rate must be constant:
-    it is planned over all steps. `course` gets an entry a step.
+
+def budgeted(
+    budget: float, course: list[dict[str, float]], cost: Callable[[StageTotals], float] = sampled
+) -> type[ReinforceTrainer]:
+    """A trainer that does nothing more once `cost` has reached `budget`: the rest of its steps are empty.
+
+    So runs whose steps cost different amounts can be compared at equal cost. The learning rate must be constant: it is
+    planned over all steps. `course` gets an entry a step.
     """
 
     class Budgeted(ReinforceTrainer):
+        _last: dict[str, float]
+
         def step(self, index: int) -> dict[str, float]:
-            if index and self.totals.tokens_sampled >= tokens:
+            if index and cost(self.totals) >= budget:
                 return dict(self._last)
             self._last = super().step(index)
             course.append(point(self._last, self.totals.tokens_sampled))

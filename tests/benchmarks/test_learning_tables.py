@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.learning_tables import algorithms_table, language_table, race_table
+from benchmarks.learning_tables import algorithms_table, race_table
 
 SIZES = {"prompts": 16, "completions": 8, "held_out": 512}
 
@@ -70,30 +70,3 @@ def test_the_race_table() -> None:
     assert text.rstrip().endswith("(race.svg)")
     columns = [line.count("|") for line in text.splitlines() if line.startswith("|")]
     assert len(set(columns[:4])) == 1
-
-
-def test_the_language_table() -> None:
-    def row(consistency: float, accuracy: float, ends: list[float] | None = None) -> dict[str, Any]:
-        return {mode: {"consistency": interval(consistency, ends), "accuracy": interval(accuracy, ends)}
-                for mode in ("sampled", "greedy")}  # fmt: skip
-
-    record = {
-        "plan": {"cold_steps": 600, "steps": 100, "prompts": 32, "lr": 2e-4, "weight": 1.0, "held_out": 400},
-        "cold_start": {"seeds": [0, 1], **row(0.6, 0.35)},
-        "sides": {
-            "with": {"seeds": [0, 1], **row(0.99, 0.5), "length": interval(17.25)},
-            "without": {"seeds": [0, 1], **row(0.625, 0.55), "length": interval(18.0)},
-        },
-        "difference": {"seeds": [0, 1], **row(0.365, -0.05, [-0.1, 0.25]), "length": interval(-0.75, [-2.0, 0.5])},
-        "missing": {"with_2": "OSError: a | b"},
-    }
-    lines = list(language_table(record))
-    text = "\n".join(lines)
-    assert "Cold starts of 600 supervised steps, then 100 rollouts of 32 prompts × 8 completions" in text
-    assert text.count("| cold start | 60.0 %, 60.0 % | 60.0 % | 35.0 %, 35.0 % | 35.0 % |  |") == 2
-    assert "| with the language reward | 99.0 %, 99.0 % | 99.0 % | 50.0 %, 50.0 % | 50.0 % | 17.2 |" in text
-    paired = "+36.5, +36.5 | +36.5 (-10.0 to +25.0) | -5.0, -5.0 | -5.0 (-10.0 to +25.0) | -0.8 (-2.0 to +0.5)"
-    assert f"| with less without, points | {paired} |" in text
-    assert "Not finished: with_2 (OSError: a / b)." in text
-    assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
-    assert lines[-1].endswith("(language.svg)")

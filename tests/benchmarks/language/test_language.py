@@ -12,10 +12,11 @@ import pytest
 
 from benchmarks.language import __main__ as command
 from benchmarks.language.picture import band_of, drawing, smoothed
-from benchmarks.language.plan import SIDES, Plan, Request, request_from
+from benchmarks.language.plan import SIDES, Plan
 from benchmarks.language.record import lines, record_of
 from benchmarks.language.worker import curves
 from benchmarks.learning.finished import keep, keep_failure
+from benchmarks.learning.requests import Request, request_from
 from grpo.config.check import check
 from grpo.config.load import load_config
 
@@ -40,7 +41,7 @@ def test_sides_are_valid_configs_that_differ_in_one_weight(side: str, tmp_path: 
 def test_requests_go_through_json_and_know_their_start() -> None:
     request = PLAN.run("with", 0)
     assert request_from(json.loads(json.dumps(request.as_json()))) == request
-    assert request.start == PLAN.cold(0) != PLAN.cold(1)
+    assert dict(request.models)["stages.rl.model_from"] == PLAN.cold(0) != PLAN.cold(1)
     longer = Plan(seeds=(0, 1), steps=3, cold_steps=400)
     assert longer.cold(0).model(Path()) != PLAN.cold(0).model(Path())
     assert longer.run("with", 0).as_json() != request.as_json()  # another start, another result
