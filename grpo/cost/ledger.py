@@ -3,8 +3,8 @@
 A line `start` opens each process: its devices, price and, on a resume, the step it goes on from. A line `work` follows
 each piece: seconds since the line before (so the seconds of a process have no gaps), and the tokens and the energy of
 those seconds. A step's line is written before its metrics, that of a call to the engine before what is kept of it:
-whatever was logged or kept has been paid for. A kill loses at most the piece that was under way. A line with a step past
-the one a later process goes on from was done again: it is *lost*, and counts like all others.
+whatever was logged or kept has been paid for. A kill loses at most the piece that was under way. Work with a step past
+the one a later process goes on from was done again: it is *lost*, and counts like all other.
 """
 
 from __future__ import annotations

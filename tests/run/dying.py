@@ -1,8 +1,8 @@
 """`python -m tests.run.dying STAGE MOMENT SIGNAL ARGUMENTS…`: grpo, which gets a signal inside a stage's work.
 
-Moments: `step_3` (the metrics of the stage's step 3 are on disk, its checkpoint is not), `greedy` (an evaluation has its
-samples and not yet its greedy answers), `call_2` (the second call of a data set was answered and scored, its file is not
-there), `save` (the stage's model is written and not yet in its place).
+Moments: `step_3` (the metrics of the stage's step 3 are on disk, its checkpoint is not), `greedy` (an evaluation has
+its samples and not yet its greedy answers), `call_2` (the second call of a data set was answered and scored, its file
+is not there), `save` (the stage's model is written and not yet in its place).
 
 SIGKILL goes to the process alone: its workers must notice. Other signals go to its group, as Ctrl-C does.
 """

@@ -16,7 +16,7 @@ import pytest
 from grpo.config.load import load_config
 from grpo.cost.project import read_past
 from grpo.run.pipeline import run_pipeline
-from tests.run.running import assert_same_run, metrics, newest, summary
+from tests.run.running import TINY, assert_same_run, metrics, newest, summary
 
 R1 = [
     "experiment=r1",
@@ -35,10 +35,24 @@ DEADLINE = 240.0
 HINT = "Continue with the same command and resume=auto"
 
 
-def command(module: list[str], root: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+QUICK = [
+    *TINY,
+    "rollout=scripted",  # random text
+    "rollout.max_tokens=32",
+    f"reward.functions=[{Path(__file__).parent}/any_digit_reward.py:any_digit]",
+    "reward.weights=[1.0]",
+    "+stage@stages.rejection=rejection",
+    "pipeline=[cold_start,cold_start_eval,rejection]",
+    "stages.rejection.model_from=cold_start",
+    "stages.rejection.rollout.completions_per_prompt=32",
+]
+"""Three stages of the embedded task, without the time to learn anything."""
+
+
+def command(module: list[str], root: Path, config: list[str], *overrides: str) -> subprocess.CompletedProcess[str]:
     """A run in a process, and a process group, of its own."""
     return subprocess.run(
-        [sys.executable, "-m", *module, *R1, f"run_root={root}", *overrides],
+        [sys.executable, "-m", *module, *config, f"run_root={root}", *overrides],
         capture_output=True,
         text=True,
         timeout=DEADLINE,
@@ -49,14 +63,16 @@ def command(module: list[str], root: Path, *overrides: str) -> subprocess.Comple
     )
 
 
-def struck(root: Path, stage: str, moment: str, signal: str = "SIGKILL") -> subprocess.CompletedProcess[str]:
+def struck(
+    root: Path, stage: str, moment: str, signal: str = "SIGKILL", config: list[str] = R1
+) -> subprocess.CompletedProcess[str]:
     """The documented command, which gets a signal inside a stage; it resumes what there is to resume."""
-    return command(["tests.run.dying", stage, moment, signal], root, "resume=auto")
+    return command(["tests.run.dying", stage, moment, signal], root, config, "resume=auto")
 
 
-def resume(root: Path) -> Path:
+def resume(root: Path, config: list[str] = R1) -> Path:
     """The documented command, to the end."""
-    done = command(["grpo"], root, "resume=auto")
+    done = command(["grpo"], root, config, "resume=auto")
     assert done.returncode == 0, done.stdout + done.stderr
     assert len([path for path in root.iterdir() if (path / "run.json").exists()]) == 1
     return newest(root)
@@ -71,9 +87,10 @@ def paid(rows: Iterable[dict[str, Any]], key: str) -> float:
 
 
 def table(folder: Path) -> list[dict[str, Any]]:
-    """Rows of the data set without the name of the run."""
+    """Rows of the data set without the name of the run, and the commit, which may change while tests run."""
     rows: list[dict[str, Any]] = parquet.read_table(folder / "stages/rejection/dataset.parquet").to_pylist()
     assert {row.pop("run") for row in rows} == {folder.name}
+    assert all(row.pop("git_commit", "") != "" for row in rows)
     return rows
 
 
@@ -112,7 +129,7 @@ def assert_accounts(folder: Path) -> None:
         assert final[key] == sum(stage[key] for stage in stages.values()) + final["lost"][key], key
         assert final[key] == paid(ledger(folder), key)
     assert final["wall_seconds"] == pytest.approx(paid(ledger(folder), "seconds"))
-    for name in ("rl1", "rl2"):
+    for name in {"rl1", "rl2"} & stages.keys():
         last = [line for line in metrics(folder) if line["stage"] == name][-1]
         assert last["num_tokens"] == stages[name]["tokens_sampled"] + stages[name]["tokens_prompted"]
 
@@ -181,19 +198,25 @@ def test_killed_inside_every_stage_of_one_run(unbroken: Path, tmp_path: Path) ->
     assert lost["wall_seconds"] == pytest.approx(paid(redone(folder), "seconds")) and lost["wall_seconds"] > 0
 
 
-def test_killed_in_the_rejection_stage_it_goes_on(unbroken: Path, tmp_path: Path) -> None:
-    """The third of four calls was under way: it alone is repeated, and its seconds alone are not in the ledger."""
-    assert struck(tmp_path, "rejection", "call_3").returncode == -9
-    killed = newest(tmp_path)
-    assert sorted(path.name for path in (killed / "stages/rejection/samples").iterdir()) == ["000001.json", "000002.json"]
-    calls = pieces(unbroken, "rejection", [("sample", 1, 2)])
+def test_killed_in_an_evaluation_and_in_a_data_set(tmp_path: Path) -> None:
+    """Of the evaluation its samples are repeated, and lost; of the data set the call under way alone."""
+    assert run_pipeline(load_config([*QUICK, f"run_root={tmp_path / 'whole'}"])) == 0
+    whole, root = newest(tmp_path / "whole"), tmp_path / "killed"
+    assert struck(root, "cold_start_eval", "greedy", config=QUICK).returncode == -9
+    assert struck(root, "rejection", "call_3", config=QUICK).returncode == -9
+    killed = newest(root)
+    kept = sorted(path.name for path in (killed / "stages/rejection/samples").iterdir())
+    assert kept == ["000001.json", "000002.json"]
     spent = [row for row in ledger(killed) if row["event"] == "work" and row["stage"] == "rejection"]
     for key in TOKENS[:2]:
-        assert paid(spent, key) == paid(calls, key) > 0
-    folder = resume(tmp_path)
-    assert_same_results(folder, unbroken)
+        assert paid(spent, key) == paid(pieces(whole, "rejection", [("sample", 1, 2)]), key) > 0
+    folder = resume(root, QUICK)
+    assert metrics(folder) == metrics(whole) and table(folder) == table(whole)
+    assert summary(folder)["eval"] == summary(whole)["eval"]
     assert_accounts(folder)
-    assert summary(folder)["cost"]["final"]["lost"]["tokens_sampled"] == 0
+    lost = summary(folder)["cost"]["final"]["lost"]
+    assert lost["steps"] == 0 and lost["wall_seconds"] == pytest.approx(paid(redone(folder), "seconds")) > 0
+    assert lost["tokens_sampled"] == paid(pieces(whole, "cold_start_eval", [("sample", 1, 1)]), "tokens_sampled")
 
 
 @pytest.mark.slow
