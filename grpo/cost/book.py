@@ -62,7 +62,7 @@ class CostBook:
         self._stage, self._kind, self._totals = name, kind, StageTotals()
 
     def resumed(self, totals: StageTotals) -> None:
-        """The stage goes on from a checkpoint with these totals, which are in the ledger already."""
+        """The stage goes on from a checkpoint, or from what it kept, with totals that are in the ledger already."""
         self._totals = _copy(totals)
 
     def spent(self, part: str, step: int | None = None, totals: StageTotals | None = None) -> None:

@@ -2,9 +2,9 @@
 
 A line `start` opens each process: its devices, price and, on a resume, the step it goes on from. A line `work` follows
 each piece: seconds since the line before (so the seconds of a process have no gaps), and the tokens and the energy of
-those seconds. A step's line is written before its metrics: whatever has metrics has been paid for. A kill loses at most
-the piece that was under way. Steps past the one a later process goes on from were done again: they are *lost*, and
-count like all others.
+those seconds. A step's line is written before its metrics, that of a call to the engine before what is kept of it:
+whatever was logged or kept has been paid for. A kill loses at most the piece that was under way. Work with a step past
+the one a later process goes on from was done again: it is *lost*, and counts like all other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from grpo.track.loose import number, text
 
 LEDGER_FILE = "cost.jsonl"
 STEP = "step"
-"""The part of work that can be lost; `setup`, `load` and `save` are the others."""
+"""The part of work that ends a step. `sample` is a call to the engine in a stage of one step: it has the number of that
+step where a kill takes it back, and none where its completions are kept. `setup`, `load` and `save` are never lost."""
 
 
 @dataclass(slots=True)
@@ -33,7 +34,7 @@ class StageUse:
     kind: str = ""
     used: Usage = field(default_factory=Usage)
     lost: Usage = field(default_factory=Usage)
-    """Of `used`, steps that were done again."""
+    """Of `used`, what was done again."""
     lost_steps: int = 0
 
 
@@ -47,7 +48,8 @@ class Tally:
         self.lines = 0
         """Lines of work."""
         self._devices, self._price, self._energy_missing = 1, 0.0, ""
-        self._standing: list[tuple[int, str, Usage]] = []
+        self._standing: list[tuple[int, str, bool, Usage]] = []
+        """Step, stage, whether it ends the step, and what it used."""
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Count one line; lines that are neither `start` nor `work` count for nothing."""
@@ -69,7 +71,7 @@ class Tally:
 
     @property
     def lost(self) -> Usage:
-        """Of everything, the steps that were done again."""
+        """Of everything, what was done again."""
         return total(stage.lost for stage in self.stages.values())
 
     @property
@@ -82,9 +84,9 @@ class Tally:
         self._energy_missing = text(row.get("energy_missing"))
         resumed = number(row.get("resume_step"))
         while resumed is not None and self._standing and self._standing[-1][0] > resumed:
-            _, name, usage = self._standing.pop()
+            _, name, ended, usage = self._standing.pop()
             stage = self.stages[name]
-            stage.lost, stage.lost_steps = stage.lost + usage, stage.lost_steps + 1
+            stage.lost, stage.lost_steps = stage.lost + usage, stage.lost_steps + ended
 
     def _work(self, row: Mapping[str, Any]) -> None:
         seconds = number(row.get("seconds"))
@@ -96,8 +98,8 @@ class Tally:
         stage = self.stages.setdefault(name, StageUse())
         stage.kind = text(row.get("kind")) or stage.kind
         stage.used += usage
-        if row.get("part") == STEP and step is not None:
-            self._standing.append((int(step), name, usage))
+        if step is not None:
+            self._standing.append((int(step), name, row.get("part") == STEP, usage))
 
     def _usage(self, row: Mapping[str, Any], seconds: float) -> Usage:
         hours, energy = device_hours(self._devices, seconds), number(row.get("energy_joules"))

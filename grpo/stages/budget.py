@@ -113,6 +113,7 @@ class BudgetMeasure:
             for waits in range(self.stage.waits + 1):
                 for budget in self.stage.budgets:
                     parts.setdefault((waits, budget), []).append(self._point(batch, budget, waits))
+            self.evaluator.context.spent("sample", StageTotals(tokens_sampled=self.tokens_sampled), unkept=True)
         return [_joined(found) for found in parts.values()]
 
     def _batch(self, problems: Sequence[Problem]) -> _Batch:

@@ -83,10 +83,15 @@ class RunContext:
             self.summary.set_alarms(self.alarms.rings)
             self.summary.write("running")
 
-    def spent(self, part: str) -> None:
-        """The time since the last step went into `part` of the stage's work: `load` or `save`."""
+    def spent(self, part: str, totals: StageTotals | None = None, *, unkept: bool = False) -> None:
+        """The time since the last call or step went into `part` of the stage's work: `load`, `sample` or `save`.
+
+        Args:
+            totals: of the stage so far, where there are new tokens.
+            unkept: nothing is left of it until the step under way is logged; a kill before takes it back.
+        """
         if self.costs is not None:
-            self.costs.spent(part)
+            self.costs.spent(part, self.step + 1 if unkept else None, totals)
 
     @property
     def stop_asked(self) -> bool:

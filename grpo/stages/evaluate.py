@@ -64,9 +64,9 @@ def run_evaluate(name: str, stage: EvaluateConfig, context: RunContext, checkpoi
     values = evaluation_metrics(found) | clock.metrics() | {"memory/peak_rss_bytes": float(GAUGE.peak_of(name))}
     if seen is not None:
         values["eval/contaminated"] = fmean(seen.contaminated)
-    totals = StageTotals(wall_seconds=clock.elapsed, tokens_sampled=sum(one.tokens for one in found))
-    context.log(name, 1, values, totals, last=True)
-    return totals
+    evaluator.totals.wall_seconds = clock.elapsed
+    context.log(name, 1, values, evaluator.totals, last=True)
+    return evaluator.totals
 
 
 def seen_in_training(name: str, problems: Sequence[Problem], context: RunContext) -> Contamination | None:
@@ -87,6 +87,8 @@ class Evaluator:
 
     def __init__(self, name: str, stage: EvaluateConfig | BudgetConfig, context: RunContext) -> None:
         self.name, self.stage, self.context = name, stage, context
+        self.totals = StageTotals()
+        """Of the stage so far."""
         loaded = context.load_model(stage.model_from)
         encoder = loaded.encoder(stage.data, stage.rollout.max_tokens)
         self.problems = context.fitting(encoder, context.problems(stage, "held_out"), stage)
@@ -108,12 +110,13 @@ class Evaluator:
         """Answer every problem in one mode and score it."""
         settings = self._settings(mode)
         parts: list[Marks] = []
-        tokens = 0
+        before = self.totals.tokens_sampled
         for start in range(0, len(self.problems), EVALUATED_AT_ONCE):
             problems = self.problems[start : start + EVALUATED_AT_ONCE]
             groups = self.sampler.sample(problems, settings, self.context.config.seed, self.name, mode)
-            tokens += sum(len(c.token_ids) for group in groups for c in group.completions)
+            self.totals.tokens_sampled += sum(len(c.token_ids) for group in groups for c in group.completions)
             parts.append(self.mark(problems, groups))
+            self.context.spent("sample", self.totals, unkept=True)
         labels, scores = self.scorer.suite.labels, [row for part in parts for row in part.scores]
         return Evaluation(
             mode=mode,
@@ -121,7 +124,7 @@ class Evaluator:
             answers=tuple(row for part in parts for row in part.answers),
             second=tuple(fmean([score.parts[1] or 0.0 for score in row]) for row in scores) if len(labels) > 1 else (),
             rewards=reward_means(labels, scores),
-            tokens=tokens,
+            tokens=self.totals.tokens_sampled - before,
             temperature=settings.temperature,
             top_p=settings.top_p,
         )

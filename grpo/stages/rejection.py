@@ -22,6 +22,7 @@ def run_rejection(name: str, stage: RejectionConfig, context: RunContext, checkp
         problems = context.fitting(encoder, context.problems(stage, "train"), stage)
         with work.clock("sync"):
             engine = push_policy(context, stage, loaded, encoder)
+        context.spent("load")
         writer = EngineWriter(
             engine=lambda: engine, encoder=encoder, settings=sampling_settings(stage.rollout), keys=work.keys
         )

@@ -101,3 +101,20 @@ def test_metrics_give_seconds_and_tokens(tmp_path: Path) -> None:
     used = Tally().add_all([start(), *lines_from_metrics(tmp_path)]).used
     assert used.wall_seconds == pytest.approx(10.0)
     assert (used.tokens_sampled, used.tokens_prompted, used.tokens_trained) == (220, 60, 80)
+
+
+def test_calls_of_a_step_that_was_not_logged_are_lost_with_it() -> None:
+    """Step 1 stands; an evaluation, step 2, was killed after two calls, then after its step was logged, then ended."""
+    calls = [work("eval", 2, 4.0, "sample", tokens_sampled=30), work("eval", 2, 8.0, "sample", tokens_sampled=20)]
+    rows = [start(), work("rl", 1, 2.0), *calls, start(1), *calls, work("eval", 2, 1.0), start(1), *calls]
+    tally = Tally().add_all([*rows, work("eval", 2, 1.0)])
+    evaluation = tally.stages["eval"]
+    assert evaluation.used.wall_seconds == 3 * 12 + 2 and evaluation.used.tokens_sampled == 150
+    assert evaluation.lost.wall_seconds == 2 * 12 + 1 and evaluation.lost.tokens_sampled == 100
+    assert evaluation.lost_steps == 1 and tally.stages["rl"].lost_steps == 0
+
+
+def test_calls_whose_completions_are_kept_are_not_lost() -> None:
+    call = work("rejection", None, 4.0, "sample", tokens_sampled=30)
+    tally = Tally().add_all([start(), work("rl", 1, 2.0), call, start(1), call, work("rejection", 2, 1.0)])
+    assert tally.used.tokens_sampled == 60 and tally.lost.wall_seconds == 0 and tally.lost_steps == 0

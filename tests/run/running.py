@@ -16,7 +16,18 @@ from grpo.run.pipeline import run_pipeline
 from grpo.track.names import is_time_field
 
 REWARD = f"{Path(__file__).parent}/digit_reward.py:digit_share"
-SMALL = ["debug=tiny", "name=tiny", "stages.rl.steps=2", "stages.rl.prompts_per_step=4", "model.scratch.context=128"]
+SMALL = [
+    "debug=tiny",
+    "name=tiny",
+    "stages.cold_start.steps=2",
+    "stages.cold_start.demonstrations_per_step=8",
+    "stages.rl.steps=2",
+    "stages.rl.prompts_per_step=4",
+    "model.scratch.hidden_size=32",
+    "model.scratch.intermediate_size=64",
+    "model.scratch.context=128",
+    "checkpoint.every=1",
+]
 TINY = [*SMALL, "rollout=transformers", "logger=[file]", "threads=1"]
 LEARNING = [
     f"reward.functions=[{REWARD}]",

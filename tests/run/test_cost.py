@@ -11,6 +11,8 @@ import pytest
 
 from grpo.cost.project import read_past
 from grpo.report import write_report
+from grpo.stages.evaluate import Evaluator
+from grpo.stages.evaluation import Evaluation
 from grpo.track.tracker import Tracker
 from grpo.types import StepMetrics
 from tests.run.running import LEARNING, metrics, newest, run_here, start, summary
@@ -164,3 +166,24 @@ def test_kill_9_loses_at_most_the_step_under_way(tmp_path: Path) -> None:
 
 def lines_in(path: Path) -> int:
     return path.read_bytes().count(b"\n")
+
+
+def test_what_an_evaluation_sampled_before_it_died_is_lost_and_counted(tmp_path: Path) -> None:
+    evaluate = Evaluator.evaluate
+
+    def dying(self: Evaluator, mode: str) -> Evaluation:
+        if mode == "greedy":
+            raise Died
+        return evaluate(self, mode)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Evaluator, "evaluate", dying)
+        with pytest.raises(Died):
+            run_here(tmp_path, *STEPS)
+    code, folder = run_here(tmp_path, *STEPS, "resume=auto")
+    calls = [line for line in ledger(folder) if line.get("part") == "sample"]
+    stage = summary(folder)["stages"]["cold_start_eval"]
+    assert code == 0 and [line["step"] for line in calls] == [6, 6, 6]
+    assert calls[0]["tokens_sampled"] == calls[1]["tokens_sampled"] == stage["lost"]["tokens_sampled"] > 0
+    assert stage["used"]["tokens_sampled"] == stage["tokens_sampled"] + stage["lost"]["tokens_sampled"]
+    assert stage["lost"]["wall_seconds"] == pytest.approx(calls[0]["seconds"]) and stage["lost"]["steps"] == 0

@@ -13,6 +13,13 @@ from grpo.run.pipeline import run_pipeline
 from tests.run.running import REWARD, metrics, newest
 
 TINY = ["debug=tiny", "rollout=transformers", "logger=[file]", "threads=1", "reward.in_process=true"]
+UNTAUGHT = [
+    "stages.cold_start.steps=2",
+    "stages.cold_start.demonstrations_per_step=8",
+    "model.scratch.hidden_size=32",
+    "model.scratch.intermediate_size=64",
+]
+"""No time to learn, so that the text stays random."""
 
 ENGAGED: dict[str, dict[str, float]] = {
     "r1_zero": {"staleness/max": 15, "selection/max_tokens": 24},
@@ -36,7 +43,7 @@ def rewards(preset: str) -> list[str]:
 
 @pytest.mark.parametrize("preset", ENGAGED)
 def test_three_steps(preset: str, tmp_path: Path) -> None:
-    config = load_config([f"experiment={preset}", *TINY, *rewards(preset), f"run_root={tmp_path}"])
+    config = load_config([f"experiment={preset}", *TINY, *UNTAUGHT, *rewards(preset), f"run_root={tmp_path}"])
     assert run_pipeline(config) == 0
     folder = newest(tmp_path)
     lines = [line for line in metrics(folder) if line["stage"] == "rl"]

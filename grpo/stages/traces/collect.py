@@ -37,6 +37,8 @@ class Collector:
     say: Callable[[str], None]
     stop_if_asked: Callable[[], None]
     """Raises when the run is asked to end; called between calls of the writer."""
+    account: Callable[[StageTotals, bool], None]
+    """Takes the totals after each call, before its file is written, and whether an earlier attempt paid for it."""
 
     def __call__(self, problems: Sequence[Problem], totals: StageTotals, clock: Clock) -> list[Sample]:
         """A sample per completion, problem by problem; what they took is added to `totals`, with earlier attempts.
@@ -51,16 +53,19 @@ class Collector:
         for number, start in enumerate(calls, start=1):
             file = self.folder / f"{number:06d}.json"
             part = problems[start : start + self.at_once]
-            if not file.exists():
+            kept = file.exists()
+            if not kept:
                 self.stop_if_asked()
-                write_json(file, self._call(part, clock))
-            content = json.loads(file.read_text(encoding="ascii"))
+            content = json.loads(file.read_text(encoding="ascii")) if kept else self._call(part, clock)
             if content["problems"] != [problem.id for problem in part]:
                 raise ValueError(f"{file}: completions of other problems; the data has changed since")
             found = [Sample.of_entry(entry) for entry in content["samples"]]
             totals.tokens_sampled += sum(sample.tokens for sample in found)
             totals.tokens_prompted += content["tokens_prompted"]
             totals.wall_seconds += content["seconds"]
+            self.account(totals, kept)
+            if not kept:
+                write_json(file, content)
             samples += found
             if number * LINES // len(calls) > (number - 1) * LINES // len(calls):
                 self.say(f"{start + len(part)} of {len(problems)} problems sampled")

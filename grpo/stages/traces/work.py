@@ -38,6 +38,7 @@ class TraceWork:
             step=self.context.step + 1,
             say=lambda line: self.context.tracker.message(f"{self.name}: {folder}: {line}"),
             stop_if_asked=self.context.stop_if_asked,
+            account=self._account,
         )
         return collect(problems, self.totals, self.clock)
 
@@ -59,8 +60,14 @@ class TraceWork:
             "num_tokens": float(self.totals.tokens_sampled + self.totals.tokens_prompted),
             "memory/peak_rss_bytes": float(GAUGE.peak_of(self.name)),
         }
-        self.context.log(self.name, 1, outcome.metrics() | used | self.clock.metrics(), last=True)
+        self.context.log(self.name, 1, outcome.metrics() | used | self.clock.metrics(), self.totals, last=True)
         return self.totals
+
+    def _account(self, totals: StageTotals, paid: bool) -> None:
+        if not paid:
+            self.context.spent("sample", totals)
+        elif self.context.costs is not None:
+            self.context.costs.resumed(totals)
 
     def close(self) -> None:
         self.suite.close()
