@@ -17,7 +17,7 @@ def test_every_number_of_waits_is_measured(tmp_path: Path) -> None:
     summary = json.loads((folder / "summary.json").read_text())
     (entry,) = summary["budget"]
     assert (entry["stage"], entry["wait_text"], entry["n"]) == ("curve", "Wait", 8)
-    budgets = [12, 24, 48, 96, 192]
+    budgets = [8, 16, 32, 64, 128]
     assert [(one["budget"], one["waits"]) for one in entry["points"]] == [(b, w) for w in range(5) for b in budgets]
     assert [one["to"]["waits"] for one in entry["extensions"]] == [1, 2, 3, 4]
-    assert "Up to 4 waits at 192 tokens" in (folder / "report.html").read_text()
+    assert "Up to 4 waits at 128 tokens" in (folder / "report.html").read_text()
