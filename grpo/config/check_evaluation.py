@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from grpo.config.check_off_policy import filter_problems
 from grpo.config.schema import BudgetConfig, EvaluateConfig
+from grpo.config.waits import WAIT_TEXT
 
 THINK_CLOSE = "</think>"
 """As in `grpo.rewards.text`; a test holds the two equal."""
@@ -37,3 +38,16 @@ def budget_problems(path: str, stage: BudgetConfig) -> Iterator[str]:
         yield f"{path}.end_text={stage.end_text!r}: valid is text with the end of thinking, {THINK_CLOSE}, in it"
     if stage.waits > 0 and (not stage.wait_text or THINK_CLOSE in stage.wait_text):
         yield f"{path}.wait_text={stage.wait_text!r}: valid is some text without {THINK_CLOSE}"
+    yield from unseen_waits(path, stage)
+
+
+def unseen_waits(path: str, stage: BudgetConfig) -> Iterator[str]:
+    """A wait other than the one that the demonstrations hold, as a slip of the pen would make it."""
+    data = stage.data
+    waiting = data.source == "arithmetic" and data.arithmetic.reconsidered > 0
+    if waiting and stage.waits > 0 and stage.wait_text != WAIT_TEXT:
+        yield (
+            f"{path}.wait_text={stage.wait_text!r}: the demonstrations wait with {WAIT_TEXT!r} "
+            f"(data.arithmetic.reconsidered={data.arithmetic.reconsidered}); valid is that, or, to measure a "
+            f"text they do not hold, {path}.data.arithmetic.reconsidered=0"
+        )

@@ -81,7 +81,7 @@ def looks_like_hub_id(text: str) -> bool:
 
 
 def arithmetic_problems(path: str, task: ArithmeticConfig) -> Iterator[str]:
-    """Operators that do not exist, and languages that cannot be mixed."""
+    """Operators that do not exist, languages that cannot be mixed, and waits between words."""
     if not task.operators or set(task.operators) - set("+-*"):
         yield f"{path}.operators={task.operators!r}: valid is any of + - * together, such as '+-'"
     if len(set(task.languages)) < len(task.languages):
@@ -90,6 +90,11 @@ def arithmetic_problems(path: str, task: ArithmeticConfig) -> Iterator[str]:
         yield (
             f"{path}.mixed_steps={task.mixed_steps} with {path}.languages={task.languages}: there is no other "
             "language to take; valid is 0, or two languages or more"
+        )
+    if task.reconsidered > 0 and task.languages:
+        yield (
+            f"{path}.reconsidered={task.reconsidered} with {path}.languages={task.languages}: demonstrations "
+            "wait between calculations in digits alone; valid is 0, or no languages"
         )
 
 

@@ -132,6 +132,7 @@ RANGES: dict[str, Range] = {
             "reward.max_error_share",
             "data.arithmetic.wrong_steps",
             "data.arithmetic.mixed_steps",
+            "data.arithmetic.reconsidered",
             "algorithm.clip_low",
             "rollout.min_p",
         ),

@@ -23,6 +23,7 @@ from grpo.config.slices import (
     RewardConfig,
     RolloutConfig,
 )
+from grpo.config.waits import WAIT_TEXT
 
 Slice = TypeVar("Slice")
 
@@ -114,7 +115,7 @@ class BudgetConfig(StageConfig):
     waits: int = 2
     """Most times `wait_text` takes the place of the end of thinking, while the budget lasts; each number from 0 is
     measured."""
-    wait_text: str = "Wait"
+    wait_text: str = WAIT_TEXT
     """Appended in the place of the end of thinking."""
     end_text: str = "</think><answer>"
     """Appended where a budget is spent: the end of thinking, and whatever opens an answer in the run's format."""

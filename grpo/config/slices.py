@@ -93,6 +93,9 @@ class ArithmeticConfig:
     """Ask and reason in words, each problem in one of these (its column `language`); empty: in digits."""
     mixed_steps: float = 0.0
     """Share of the steps in demonstrations that are in another of the `languages` than their problem."""
+    reconsidered: float = 0.0
+    """Chance that a calculation in a demonstration, right or wrong, is followed by `Wait` and by the same calculation
+    with every step right; at most 4 times. The last calculation gives the answer. In digits only."""
     seed: int = 0
     """Seed of the task itself, apart from the run's seed, so that seeds of a run share their held-out problems."""
 

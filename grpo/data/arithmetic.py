@@ -3,6 +3,9 @@
 Operators are applied from left to right. Everything is generated from `ArithmeticConfig.seed`; held-out problems are
 drawn first, so that they stay the same when the number of training problems changes.
 
+With `reconsidered` a calculation may be followed by s1's wait and the right one:
+`<think>2+3=6Wait2+3=5</think>…`.
+
 With `languages` the same problems are asked and reasoned in words: a problem is in one language, named by its column
 `language`, a share of its demonstration's steps in another; the answer stays in digits.
 """
@@ -15,6 +18,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from grpo.config.slices import ArithmeticConfig
+from grpo.config.waits import MOST_WAITS, WAIT_TEXT
 from grpo.data.arithmetic_words import WORDINGS, in_words
 from grpo.data.template import demonstration
 from grpo.types import Problem
@@ -87,13 +91,14 @@ def _problem(split: str, index: int, text: str, config: ArithmeticConfig) -> Pro
 
 
 def _demonstrated(problem: Problem, text: str, config: ArithmeticConfig) -> Problem:
-    steps = worked_steps(text, config, problem.id)
+    calculations = reconsidered(text, config, problem.id)
     if config.languages:
+        [steps] = calculations
         languages = step_languages(problem.columns[LANGUAGE_COLUMN], len(steps), config, problem.id)
         reasoning = in_words(languages, steps)
     else:
-        reasoning = ";".join(map(_in_digits, steps))
-    return replace(problem, demonstration=demonstration(reasoning, str(steps[-1][3])))
+        reasoning = WAIT_TEXT.join(";".join(map(_in_digits, steps)) for steps in calculations)
+    return replace(problem, demonstration=demonstration(reasoning, str(calculations[-1][-1][3])))
 
 
 def step_languages(language: str, steps: int, config: ArithmeticConfig, problem_id: str) -> list[str]:
@@ -144,6 +149,20 @@ def worked_steps(text: str, config: ArithmeticConfig, problem_id: str = "") -> l
         steps.append((total, op, number, result))
         total = result
     return steps
+
+
+def reconsidered(text: str, config: ArithmeticConfig, problem_id: str = "") -> list[list[Step]]:
+    """The calculations of a demonstration: one as `worked_steps` has it, then one without a mistake for every wait.
+
+    Whether another follows depends on no result, so that a wait says nothing about what stands before it: the budget
+    stage appends it to right and wrong calculations alike.
+    """
+    rng = random.Random(f"arithmetic waits {config.seed} {problem_id}")
+    waits = 0
+    while waits < MOST_WAITS and rng.random() < config.reconsidered:
+        waits += 1
+    right = worked_steps(text, replace(config, wrong_steps=0.0))
+    return [worked_steps(text, config, problem_id), *[right] * waits]
 
 
 def _in_digits(step: Step) -> str:

@@ -43,7 +43,8 @@ def _is_whole(point: Mapping[str, Any]) -> bool:
 def chart(points: Sequence[Mapping[str, Any]]) -> Chart:
     """Accuracy over mean tokens of thinking, a line for each number of waits."""
     lines = []
-    for tone, waits in enumerate(sorted({int(point["waits"]) for point in points})):
+    # The last line lies on top: where no wait has room yet all lines run together, and that of fewest waits is seen.
+    for tone, waits in reversed(list(enumerate(sorted({int(point["waits"]) for point in points})))):
         mine = sorted((p for p in points if p["waits"] == waits), key=lambda point: float(point["thinking_tokens"]))
         ends = [[number(end) for end in sequence(point.get("ci95"))] for point in mine]
         ends = [pair if len(pair) == 2 else [None, None] for pair in ends]

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 from grpo.stages.intervals import paired_gain, share_interval
 
+APART = 1.0
+"""Mean tokens between two points that have a slope: where a larger budget cuts hardly anything more, points all but
+coincide, and what little lies between them, divided by next to nothing, would outweigh every other pair."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
@@ -55,12 +59,12 @@ class Point:
 def scaling(points: Sequence[Point]) -> float | None:
     """s1's Scaling: mean slope over all pairs of points, in accuracy points per 1,000 tokens of thinking.
 
-    Pairs with the same tokens have no slope; None where there is no other.
+    Pairs less than `APART` from each other have no slope; None where there is no other.
     """
     slopes = [
         100 * (after.accuracy - before.accuracy) / (after.tokens - before.tokens) * 1000
         for before, after in itertools.combinations(points, 2)
-        if after.tokens != before.tokens
+        if abs(after.tokens - before.tokens) >= APART
     ]
     return sum(slopes) / len(slopes) if slopes else None
 

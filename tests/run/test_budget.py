@@ -83,7 +83,7 @@ def test_the_end_of_thinking_is_forced_at_the_budget(forced: Run) -> None:
 def test_the_report_draws_the_curve_and_says_whether_doubling_pays(forced: Run) -> None:
     page = (forced[0] / "report.html").read_text()
     section = page[page.index('<section id="budget">') :].partition("</section>")[0]
-    assert 'aria-label="Accuracy over tokens of thinking: 0 waits from' in section
+    assert 'aria-label="Accuracy over tokens of thinking: 1 wait from' in section
     # Two lines (0 and 1 waits) of three points each, with an interval a point.
     assert len(re.findall(r'<path class="line t[01]"', section)) == 2
     assert len(re.findall(r'<circle class="dot t[01]"', section)) == 6

@@ -25,6 +25,15 @@ def test_scaling_by_hand() -> None:
     assert scaling([LOW]) is None and scaling([LOW, LOW]) is None
 
 
+def test_points_that_all_but_coincide_have_no_slope() -> None:
+    """18 and 18.25 tokens: the 25 points between them would be 100,000 a thousand tokens; the others are as by hand."""
+    beside = point(80, (1.0,) * 4, (42, 12, 10, 9))
+    assert (beside.tokens, beside.accuracy) == (18.25, 1.0)
+    slopes = [25 / 5, 50 / 11, 25 / 6, 75 / 11.25, 50 / 6.25]
+    assert scaling([LOW, MIDDLE, HIGH, beside]) == pytest.approx(1000 * sum(slopes) / 5)
+    assert scaling([HIGH, beside]) is None
+
+
 def test_control_and_performance() -> None:
     """Three points of four completions, of which one exceeds its budget by a token."""
     found = curve([LOW, MIDDLE, HIGH])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from grpo.config.estimate.shape import BYTES, Shape
 from grpo.config.schema import ReinforceConfig, SFTConfig
 from grpo.config.slices import DataConfig, ModelConfig, OptimizerConfig, RolloutConfig
+from grpo.config.waits import MOST_WAITS, WAIT_TEXT
 
 CHUNK_ENTRIES = {"cpu": 80 * 10**6, "cuda": 156 * 10**6}
 NARROWER = {"cpu": 4, "cuda": 2}
@@ -81,7 +82,9 @@ def demonstration_tokens(data: DataConfig, rollout: RolloutConfig) -> int:
     if data.arithmetic.languages:
         return TOKENS_OF_A_STEP_IN_WORDS * (data.arithmetic.operands - 1) + 7
     digits = len(str(data.arithmetic.largest_operand))
-    return round((data.arithmetic.operands - 1) * (3 * digits + 3.5) + 5.5)
+    calculation = (data.arithmetic.operands - 1) * (3 * digits + 3.5)
+    waits = sum(data.arithmetic.reconsidered**number for number in range(1, MOST_WAITS + 1))
+    return round(calculation + 5.5 + waits * (calculation - 1 + len(WAIT_TEXT)))
 
 
 def states(parameters: int, dtype: str, optimizer: OptimizerConfig) -> int:
