@@ -150,18 +150,21 @@ def estimate_lines(estimate: CostEstimate, currency: str, price: float) -> Itera
 
 
 def matrix_rate(dtype: str, size: int = 1024, seconds: float = 0.2) -> float:
-    """Floating-point operations a second of a square matrix product on this machine's training device."""
+    """Floating-point operations a second of a square matrix product on this machine's training device.
+
+    The fastest of three, or of as many as `seconds` hold: the others warm up, or share the machine with other work.
+    """
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     matrix = torch.ones(size, size, device=device, dtype=getattr(torch, dtype))
-    products, start = 0, 0.0
-    while products < 2 or time.perf_counter() - start < seconds:
-        if products == 1:  # the first product warms up and is not timed
-            start = time.perf_counter()
+    taken: list[float] = []
+    deadline = time.perf_counter() + seconds
+    while len(taken) < 3 or time.perf_counter() < deadline:
+        start = time.perf_counter()
         (matrix @ matrix).sum().item()
-        products += 1
-    return (products - 1) * 2 * size**3 / (time.perf_counter() - start)
+        taken.append(time.perf_counter() - start)
+    return 2 * size**3 / min(taken)
 
 
 def _measured(run: PastRun) -> Iterator[tuple[str, int, float]]:

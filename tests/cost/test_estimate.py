@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from grpo.config.load import load_config
 from grpo.config.schema import RunConfig
-from grpo.cost.estimate import ARITHMETIC, PAST, UNKNOWN, comparable, estimate_cost, estimate_lines
+from grpo.cost.estimate import ARITHMETIC, PAST, UNKNOWN, comparable, estimate_cost, estimate_lines, matrix_rate
 from grpo.cost.project import PastRun
 from grpo.cost.usage import Usage
 
@@ -88,3 +89,10 @@ def test_a_model_of_unknown_size_has_no_estimate() -> None:
 def test_another_shape_is_not_comparable() -> None:
     one, other = load_config(OVERRIDES), load_config([*OVERRIDES, "model.scratch.layers=7"])
     assert comparable(one) != comparable(other) and comparable(one) == comparable(load_config([*OVERRIDES, "seed=3"]))
+
+
+def test_the_matrix_rate_is_that_of_the_fastest_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products of 100, 20 and 50 ms: the first warmed up, the last shared its core."""
+    clock = iter([0.0, 0.0, 0.1, 0.11, 0.13, 0.14, 0.19, 0.25])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    assert matrix_rate("float32", size=8, seconds=0.2) == pytest.approx(2 * 8**3 / 0.02)
