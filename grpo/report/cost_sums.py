@@ -117,6 +117,7 @@ def notes_on(sides: Sides) -> list[str]:
         f"Fully loaded: all {count(number(loaded.get('runs')))} run(s) of the run root when this run last wrote its "
         f"summary ({', '.join(by_status)})."
     )
-    if unpriced := number(loaded.get("unpriced_device_hours")):
+    unpriced, priced = number(loaded.get("unpriced_device_hours")), number(loaded.get("amount"))
+    if unpriced and priced:
         lines.append(f"{hours(unpriced)} device-hours of them have no price in this currency.")
     return lines

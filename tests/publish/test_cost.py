@@ -22,7 +22,7 @@ def card_with(folder: Path, price: float, *amounts: float | None) -> str:
     summary = json.loads((run / "summary.json").read_text())
     summary["cost"] |= {
         "final": usage(2.1, final, lost={"steps": 3, "wall_seconds": 61.0}),
-        "loaded": usage(12.0, loaded, runs=4, finished=1, failed=2, running=1),
+        "loaded": usage(12.0, loaded, runs=4, finished=1, failed=2, running=1, unpriced_device_hours=1.5),
         "per_point": [{
             "from": "cold_start_eval", "to": "rl_eval", "mode": "greedy", "points": 23.0, "ci95": [0.17, 0.29],
             "whole": True, "device_hours": 2 / 23, "amount": point, "loaded_device_hours": 12 / 23,
@@ -42,6 +42,7 @@ def test_side_by_side_with_money(tmp_path: Path) -> None:
         "| wall time | 2 h 06 min | 12 h 00 min |", "| tokens sampled | 2,100 | 12,000 |",
         "In the final run: 3 step(s), 1 min 01 s, that a kill made it do again.",
         "Fully loaded: all 4 run(s) of the run root", "(1 finished, 2 failed, 1 running)",
+        "1.500 device-hours of them have no price in this currency.",
         "| `cold_start_eval` to `rl_eval`, first to last | greedy | +23.0 | +17.0 to +29.0 | 5 min 13 s "
         "| 31 min 18 s | 0.2174 USD | 1.30 USD |",
         "Estimated before the start: 1 h 24 min of device time, by arithmetic; ",
@@ -56,6 +57,7 @@ def test_without_a_price_there_is_no_money(tmp_path: Path) -> None:
     card = card_with(tmp_path / "run", 0.0, None, None, None, None)
     cost = card.split("\n## Cost")[1].split("\n## ")[0]
     assert "USD" not in cost and "| cost |" not in cost and "money" not in cost
+    assert "no price in this currency" not in cost
     assert "| +17.0 to +29.0 | 5 min 13 s | 31 min 18 s |\n" in cost
 
 
