@@ -35,5 +35,5 @@ def test_tiny_shrinks_every_stage() -> None:
     config: Any = load_config(["experiment=self_improvement", "debug=tiny"])
     check(config)
     assert [config.stages[name].steps for name in ("rl1", "rl2", "rl3")] == [3] * 3
-    assert [config.stages[name].steps for name in ("cold_start", "sft1", "sft2")] == [2] * 3
-    assert config.stages["rl3"].prompts_per_step == 16 and config.stages["sft2"].demonstrations_per_step == 8
+    assert [config.stages[name].steps for name in ("cold_start", "sft1", "sft2")] == [100] * 3
+    assert config.stages["rl3"].prompts_per_step == 16 and config.stages["sft2"].demonstrations_per_step == 16
