@@ -85,7 +85,8 @@ def improvement_table(record: Mapping[str, Any]) -> Iterator[str]:
 
 def _rounds(part: Mapping[str, Any]) -> Iterator[str]:
     yield "\n**Rounds against RL alone from the same cold start, which is stopped at the same TFLOP**\n"
-    yield "| the rounds, after | TFLOP | tokens sampled, trained | seconds | rounds | RL alone | seconds | paired |"
+    head = ("the rounds, after", "TFLOP", "tokens sampled, trained", "seconds", "rounds", "RL alone", "seconds")
+    yield f"| {' | '.join(head)} | paired: each seed |"
     yield "|---|---|---|---|---|---|---|---|"
     yield f"| cold start | 0 | | | {with_range(part['cold_start']['sampled'])} | the same | | |"
     for name, point in part["points"].items():
@@ -93,7 +94,7 @@ def _rounds(part: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"| {POINTS[name]} | {_tera(cost)} | {_tokens(cost)} | {mean(cost['seconds']):.0f} | "
             f"{with_range(point['rounds']['sampled'])} | {with_range(point['plain']['sampled'])} | "
-            f"{mean(alone['seconds']):.0f} | {signed(point['difference']['sampled'])} |"
+            f"{mean(alone['seconds']):.0f} | {_paired(point['difference']['sampled'])} |"
         )
     kept = [percent(_share(one, "kept", "sampled")) for one in part["data_sets"].values()]
     covered = [percent(_share(one, "problems_covered", "problems")) for one in part["data_sets"].values()]
@@ -106,14 +107,22 @@ def _student(part: Mapping[str, Any]) -> Iterator[str]:
         f"\n**A smaller student: taught, against its own RL** (from its cold start; teacher: "
         f"{with_range(part['teacher']['sampled'])} sampled)\n"
     )
-    yield "| | student's TFLOP | fully loaded TFLOP | seconds | sampled | greedy | distilled less this, paired |"
+    head = (
+        "student's TFLOP",
+        "fully loaded TFLOP",
+        "seconds",
+        "sampled",
+        "greedy",
+        "distilled less this, paired: each seed",
+    )
+    yield f"| | {' | '.join(head)} |"
     yield "|---|---|---|---|---|---|---|"
     yield f"| cold start | 0 | {_tera(before)} | | {_both(part['cold_start'])} | |"
     rows = {"distilled": "distilled: fine-tuned on the teacher's right answers", **TAUGHT}
     for name, title in rows.items():
         row, paired = part[name], part["difference"].get(name)
         loaded = _tera(before, row["cost"], *((traces, teacher) if name == "distilled" else ()))
-        against = "" if paired is None else signed(paired["sampled"])
+        against = "" if paired is None else _paired(paired["sampled"])
         yield (
             f"| {title} | {_tera(row['cost'])} | {loaded} | {mean(row['cost']['seconds']):.0f} | {_both(row)} | "
             f"{against} |"
@@ -122,6 +131,11 @@ def _student(part: Mapping[str, Any]) -> Iterator[str]:
         f"\nFully loaded counts the student's cold start and, for the distilled one, {_tera(traces)} TFLOP of traces "
         f"({percent(_share(part['data_set'], 'kept', 'sampled'))} kept) and {_tera(teacher)} of the teacher's own."
     )
+
+
+def _paired(found: Mapping[str, Any]) -> str:
+    """Mean and interval, and each seed's difference, in points."""
+    return f"{signed(found)}: {', '.join(_points(value) for value in found['values'])}"
 
 
 def _tera(*costs: Mapping[str, Any]) -> str:

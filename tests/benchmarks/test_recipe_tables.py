@@ -79,15 +79,17 @@ def test_the_improvement_table() -> None:
     text = "\n".join(improvement_table(record))
     assert "a model of 658,304 parameters, a student of 131,904; 512 held-out problems, 4 samples of each" in text
     assert "| cold start | 0 | | | 20.0 % (10.0 to 30.0) | the same | | |" in text
-    figures = "2.00 | 400 k, 1,200 k | 61 | 60.0 % (50.0 to 70.0) | 70.0 % | 55 | -10.0 (-20.0 to +1.0) |"
+    figures = "2.00 | 400 k, 1,200 k | 61 | 60.0 % (50.0 to 70.0) | 70.0 % | 55 | -10.0 (-20.0 to +1.0): -10.0, -10.0 |"
     assert f"| RL | {figures}" in text and f"| rejection sampling, fine-tuning of the base | {figures}" in text
     assert "Kept of what was sampled: 45.0 %, 45.0 %; problems with a right answer: 75.0 %, 75.0 %." in text
     assert "| cold start | 0 | 1.00 | | 10.0 % | 75.0 % | |" in text
     assert "| distilled: fine-tuned on the teacher's right answers | 0.50 | 12.00 | 20 | 50.0 % | 75.0 % |  |" in text
+    paired = "+20.0 (+10.0 to +30.0): +20.0, +20.0"
+    assert f"| own RL, as much as the fine-tuning | 0.50 | 1.50 | 40 | 30.0 % | 75.0 % | {paired} |" in text
     assert (
-        "| own RL, as much as the fine-tuning | 0.50 | 1.50 | 40 | 30.0 % | 75.0 % | +20.0 (+10.0 to +30.0) |" in text
+        "| own RL, as much as fine-tuning and traces | 1.00 | 2.00 | 80 | 40.0 % | 75.0 % | +10.0: +10.0, +10.0 |"
+        in text
     )
-    assert "| own RL, as much as fine-tuning and traces | 1.00 | 2.00 | 80 | 40.0 % | 75.0 % | +10.0 |" in text
     assert "0.50 TFLOP of traces (45.0 % kept) and 10.00 of the teacher's own." in text
     assert "Not finished: student_2 (RuntimeError: a / b)." in text
     empty = "\n".join(improvement_table(record | {"rounds": {"seeds": []}, "student": {"seeds": []}}))

@@ -128,7 +128,7 @@ def test_the_whole_of_r1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(tmp_path)
     write_reward_model(tmp_path / "reward_model")
     Path("my_rewards.py").write_text(SOURCE, encoding="utf-8")
-    general = [json.dumps({"question": f"say {number}", "demonstration": f"here: {number}"}) for number in range(200)]
+    general = [json.dumps({"question": f"say {number}", "demonstration": f"here: {number}"}) for number in range(900)]
     Path("general.jsonl").write_text("\n".join(general), encoding="utf-8")
     batches: list[list[Any]] = []
     whole = supervised_step
