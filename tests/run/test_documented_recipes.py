@@ -27,7 +27,7 @@ REWARD = f"{Path(__file__).parent}/any_digit_reward.py:any_digit"
 SIZES = ["debug=tiny", "logger=[file]", "checkpoint.every=25"]
 SELDOM = f"{Path(__file__).parent}/low_digit_reward.py:low_digit"
 RANDOM_TEXT = [f"reward.functions=[{REWARD}]", "reward.weights=[1.0]", "reward.in_process=true"]
-"""A model of these sizes answers nothing right, but sometimes writes a digit."""
+"""Any digit is right: a model of these sizes seldom writes the right one."""
 
 
 def documented(page: str, sign: str) -> list[str]:
@@ -128,7 +128,7 @@ def test_the_whole_of_r1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(tmp_path)
     write_reward_model(tmp_path / "reward_model")
     Path("my_rewards.py").write_text(SOURCE, encoding="utf-8")
-    general = [json.dumps({"question": f"say {number}", "demonstration": f"here: {number}"}) for number in range(900)]
+    general = [json.dumps({"question": f"say {number}", "demonstration": f"here: {number}"}) for number in range(200)]
     Path("general.jsonl").write_text("\n".join(general), encoding="utf-8")
     batches: list[list[Any]] = []
     whole = supervised_step
@@ -141,7 +141,7 @@ def test_the_whole_of_r1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     words = documented("rewards.md", "+stage@stages.rl3=reinforce")
     check(load_config([*words, "rollout=transformers"]))
     few = [
-        *("rollout=transformers", "threads=1", "data.arithmetic.operands=3", "data.arithmetic.problems=400"),
+        *("rollout=transformers", "threads=1", "data.arithmetic.operands=3", "data.arithmetic.problems=16"),
         *("~reward.settings.language_consistency", "stages.rl3.reward.in_process=false"),
         *("stages.rl.prompts_per_step=4", "stages.rl1.steps=1", "stages.rl2.steps=1", "stages.rl3.steps=2"),
         *("stages.rl3.prompts_per_step=4", "stages.sft2.steps=1", "stages.sft2.demonstrations_per_step=100"),
