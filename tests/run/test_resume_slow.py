@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -33,6 +34,17 @@ def wait_for_step(root: Path, step: int) -> None:
             return
         time.sleep(0.01)
     raise TimeoutError(f"no step {step} under {root} within {DEADLINE} s")
+
+
+def wait_for_line(process: subprocess.Popen[str], words: str) -> None:
+    """Until the process prints a line with these words; it is killed after DEADLINE."""
+    assert process.stdout is not None
+    too_late = threading.Timer(DEADLINE, process.kill)
+    too_late.start()
+    try:
+        assert any(words in line for line in process.stdout), f"ended without {words!r}"
+    finally:
+        too_late.cancel()
 
 
 def finished(root: Path) -> bool:
@@ -101,7 +113,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     process = start(tmp_path, *STEPS, "stages.rl.prompts_per_step=512", "stages.rl.steps=500")
     wait_for_step(tmp_path, 7)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.05)
+    wait_for_line(process, "a second signal ends at once")  # two signals within one long call would be one
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
     process.communicate(timeout=DEADLINE)
