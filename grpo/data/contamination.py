@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from grpo.config.slices import DataConfig
+from grpo.data.load import is_generated
 from grpo.types import Problem
 
 NGRAM_WORDS = 10
@@ -30,6 +32,8 @@ class Contamination:
     """(problems,): the same text, case and whitespace aside."""
     overlapping: tuple[bool, ...]
     """(problems,): n words in a row in common."""
+    ngram_words: int | None = NGRAM_WORDS
+    """n; None: only whole texts were compared."""
 
     @property
     def contaminated(self) -> tuple[bool, ...]:
@@ -41,7 +45,7 @@ class Contamination:
         found = self.contaminated
         parts = {flag: [value for value, hit in zip(correct, found, strict=True) if hit == flag] for flag in (0, 1)}
         return {
-            "ngram_words": NGRAM_WORDS,
+            "ngram_words": self.ngram_words,
             "exact": _mean(self.exact),
             "ngram": _mean(self.overlapping),
             "share": _mean(found),
@@ -54,7 +58,8 @@ class HeldOut:
     """Held-out problems, indexed by their text and by its n-grams; prompts alone, system messages and answers aside."""
 
     def __init__(self, problems: Sequence[Problem], ngram_words: int | None = NGRAM_WORDS) -> None:
-        """`ngram_words` of None: only whole texts are compared."""
+        """`ngram_words` of None: only whole texts are compared, as is right for generated problems: they share one
+        wording and differ in single numbers, so that n words in a row are found in other problems too."""
         self._words = ngram_words
         self._by_text: dict[str, list[int]] = defaultdict(list)
         by_ngram: dict[str, list[int]] = defaultdict(list)
@@ -88,16 +93,23 @@ class HeldOut:
         return (" ".join(words[start : start + size]) for start in range(len(words) - size + 1))
 
 
-def contamination(held_out: Sequence[Problem], training: Iterable[Problem]) -> Contamination:
-    """Compare prompts, system messages aside; answers play no part."""
-    index = HeldOut(held_out)
+def compared_words(data: DataConfig, data_from: str, words: int = NGRAM_WORDS) -> int | None:
+    """n for the held-out problems of a stage with this `data` and `data_from`: None where they are generated."""
+    return None if is_generated(data, None if data_from == "base" else data_from) else words
+
+
+def contamination(
+    held_out: Sequence[Problem], training: Iterable[Problem], ngram_words: int | None = NGRAM_WORDS
+) -> Contamination:
+    """Compare prompts, system messages aside; answers play no part. `ngram_words`: see `HeldOut`."""
+    index = HeldOut(held_out, ngram_words)
     exact, overlapping = [False] * len(held_out), [False] * len(held_out)
     for problem in training:
         for place in index.exact(problem):
             exact[place] = True
         for place in index.overlapping(problem):
             overlapping[place] = True
-    return Contamination(exact=tuple(exact), overlapping=tuple(overlapping))
+    return Contamination(exact=tuple(exact), overlapping=tuple(overlapping), ngram_words=ngram_words)
 
 
 def _text(problem: Problem) -> str:

@@ -59,8 +59,9 @@ def _contamination(facts: CardFacts) -> str:
             found.setdefault(text(entry.get("stage")), []).append(entry)
     if not found:
         return ""
-    words = count(number(mapping(next(iter(found.values()))[0].get("contamination")).get("ngram_words")))
-    rule = f"the same text, or {words} words in a row"
+    words = number(mapping(next(iter(found.values()))[0].get("contamination")).get("ngram_words"))
+    in_a_row = (f"{count(words)} words in a row",) if words else ()  # None: generated problems are compared whole
+    rule = ", or ".join(("the same text", *in_a_row))
     title = "\n### Training problems among the held-out ones\n\n"
     sizes = {stage: _seen(entries[0], "share") for stage, entries in found.items()}
     if all(seen == 0 for seen, _ in sizes.values()):
@@ -69,8 +70,8 @@ def _contamination(facts: CardFacts) -> str:
             by_size.setdefault(f"0 of {count(problems)} in", []).append(code(stage))
         each = "; ".join(f"{size} {', '.join(stages)}" for size, stages in by_size.items())
         return f"{title}None was found ({rule}): {each}.\n"
-    head = ("evaluation", "mode", "found in training", "same text", f"{words} words in a row", "accuracy without them")
-    rows = [_row(stage, entry) for stage, entries in found.items() for entry in entries]
+    head = ("evaluation", "mode", "found in training", "same text", *in_a_row, "accuracy without them")
+    rows = [_row(stage, entry, bool(words)) for stage, entries in found.items() for entry in entries]
     return f"{title}Found: {rule}, in what earlier stages were trained on.\n\n{table(head, rows)}"
 
 
@@ -80,10 +81,10 @@ def _seen(entry: Mapping[str, Any], key: str) -> tuple[int, float | None]:
     return round((share or 0.0) * (problems or 0.0)), problems
 
 
-def _row(stage: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(stage: str, entry: Mapping[str, Any], in_a_row: bool) -> tuple[str, ...]:
     (seen, problems), (exact, _), (ngram, _) = (_seen(entry, key) for key in ("share", "exact", "ngram"))
     found = mapping(entry.get("contamination"))
     share = f"{seen} of {count(problems)} ({percent(number(found.get('share')))})"
     clean = number(found.get("accuracy_clean"))
     without = MISSING if clean is None else f"{percent(clean)}, with them {percent(number(entry.get('accuracy')))}"
-    return code(stage), text(entry.get("mode")), share, str(exact), str(ngram), without
+    return code(stage), text(entry.get("mode")), share, str(exact), *([str(ngram)] if in_a_row else []), without

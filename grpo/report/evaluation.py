@@ -65,7 +65,7 @@ def evaluation_table(run: RunData) -> str:
         '<p class="hint">avg@k is the mean over k samples of each problem, pass@k the share of problems of which at '
         "least one of k samples is right, maj@k that of which the most common answer is. Each sample has a seed of its "
         "own, so the deviation between samples is that between seeds. Trained on: problems that share 10 words in a "
-        f"row, or the whole text, with training problems.{rewards}</p>"
+        f"row (generated ones: the whole text) with training problems.{rewards}</p>"
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 
 from grpo.config.schema import BudgetConfig, EvaluateConfig, ReinforceConfig, SFTConfig
-from grpo.data.contamination import Contamination, contamination
+from grpo.data.contamination import Contamination, compared_words, contamination
 from grpo.run.atomic import write_json
 from grpo.run.memory import GAUGE
 from grpo.stages.context import RunContext
@@ -78,7 +78,9 @@ def seen_in_training(name: str, problems: Sequence[Problem], context: RunContext
     key = (*sources, tuple(repr(problem.prompt) for problem in problems))
     if key not in context.seen_in_training:
         training = itertools.chain.from_iterable(context.problems(stage, "train") for stage in sources.values())
-        context.seen_in_training[key] = contamination(problems, training)
+        measured = context.config.stages[name]
+        words = compared_words(measured.data, measured.data_from)
+        context.seen_in_training[key] = contamination(problems, training, words)
     return context.seen_in_training[key]
 
 

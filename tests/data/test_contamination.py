@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from grpo.config.slices import ArithmeticConfig
+from grpo.config.slices import ArithmeticConfig, DataConfig
 from grpo.data.arithmetic import held_out_problems, training_problems
-from grpo.data.contamination import HeldOut, contamination
+from grpo.data.contamination import HeldOut, compared_words, contamination
 from grpo.types import Message, Problem
 
 LONG = "A farmer has twelve cows and sells three of them to his neighbour in May"
@@ -55,6 +55,22 @@ def test_the_embedded_task_holds_out_cleanly() -> None:
     held, training = held_out_problems(config), training_problems(config)
     assert not any(contamination(held, training).contaminated)
     assert sum(contamination(held, [*training, held[3], held[5]]).exact) == 2
+
+
+def test_sums_in_words_share_words_and_no_problem() -> None:
+    """Of five operands, in Chinese, more than ten characters in a row are those of another sum."""
+    config = ArithmeticConfig(operands=5, problems=2000, held_out=100, languages=["zh"])
+    held, training = held_out_problems(config), training_problems(config)
+    assert sum(contamination(held, training).overlapping) > 0
+    words = compared_words(DataConfig(source="arithmetic"), "base")
+    found = contamination(held, training, words)
+    assert not any(found.contaminated) and found.summary([1.0] * 100)["ngram_words"] is None
+    assert contamination(held, [*training, held[3]], words).exact[3]
+
+
+def test_n_is_of_files_alone() -> None:
+    assert compared_words(DataConfig(source="arithmetic"), "rejection") == 10
+    assert compared_words(DataConfig(source="files"), "base", 8) == 8
 
 
 def test_accuracy_with_and_without_what_was_found() -> None:

@@ -60,6 +60,14 @@ def test_overlap_is_a_table_with_how_many_of_how_many(tmp_path: Path) -> None:
     assert "| `rl_eval` | greedy | 10 of 200 (5.0 %) | 3 | 0 | \u2014 |" in card
 
 
+def test_generated_problems_are_compared_whole(tmp_path: Path) -> None:
+    whole = seen(0.05, 0.05, 0.4) | {"ngram_words": None}
+    card = card_with(tmp_path / "run", [None, whole, whole])
+    assert "Found: the same text, in what earlier stages were trained on." in card
+    assert "| evaluation | mode | found in training | same text | accuracy without them |" in card
+    assert "| `rl_eval` | sampled | 10 of 200 (5.0 %) | 10 | 40.0 %, with them 41.5 % |" in card
+
+
 @pytest.mark.parametrize("found", [[None] * 3, [{}, {"share": "x"}, None]])
 def test_nothing_was_checked(tmp_path: Path, found: list[Any]) -> None:
     assert "among the held-out" not in card_with(tmp_path / "run", found)

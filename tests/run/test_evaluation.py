@@ -61,6 +61,7 @@ def test_evaluates_on_a_file_while_trained_on_arithmetic(evaluated: Path) -> Non
     assert entries["greedy"]["temperature"] == 0.0
     known = entries["greedy"]["contamination"]
     assert 0 < known["exact"] < 1 and known["ngram"] == 0.0  # `what is 9+9?` is new
+    assert known["ngram_words"] == 10  # a file's
     problems = json.loads((evaluated / "stages" / "rl_eval" / "problems.json").read_text())
     assert len(problems["greedy"]) == 7
 
@@ -99,10 +100,10 @@ def test_training_data_is_read_once_for_evaluations_of_the_same(
 
     compare, calls = evaluate.contamination, []
 
-    def counted(held_out: Any, training: Any) -> Any:
-        calls.append(len(held_out))
-        return compare(held_out, training)
+    def counted(held_out: Any, training: Any, ngram_words: int | None) -> Any:
+        calls.append((len(held_out), ngram_words))
+        return compare(held_out, training, ngram_words)
 
     monkeypatch.setattr(evaluate, "contamination", counted)
     run_here(tmp_path, "pipeline=[cold_start,cold_start_eval,rl_eval]", "stages.rl_eval.model_from=cold_start")
-    assert calls == [8]
+    assert calls == [(8, None)]  # generated: compared whole

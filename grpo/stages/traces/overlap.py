@@ -1,8 +1,7 @@
 """Questions that the run is measured on stay out of the data sets it writes.
 
 DeepSeek-R1 drops what shares 10 words in a row with a test question (arXiv 2501.12948), s1 what shares 8
-(arXiv 2501.19393). Generated problems are compared whole: they share one wording and differ in single numbers, so that
-n words in a row would be found in other problems too.
+(arXiv 2501.19393). Generated problems are compared whole, see `HeldOut`.
 """
 
 from __future__ import annotations
@@ -11,8 +10,7 @@ from dataclasses import dataclass
 
 from grpo.config.schema import BudgetConfig, EvaluateConfig, StageConfig
 from grpo.config.stages_data import DataSetConfig
-from grpo.data.contamination import HeldOut
-from grpo.data.load import is_generated
+from grpo.data.contamination import HeldOut, compared_words
 from grpo.stages.context import RunContext
 from grpo.types import Problem
 
@@ -45,6 +43,5 @@ def evaluated_on(stage: DataSetConfig, context: RunContext) -> EvaluatedOn:
 
 
 def _indexed(measuring: StageConfig, words: int, context: RunContext) -> HeldOut:
-    path = None if measuring.data_from == "base" else measuring.data_from
-    generated = is_generated(measuring.data, path)
-    return HeldOut(context.problems(measuring, "held_out"), None if generated else words)
+    ngram_words = compared_words(measuring.data, measuring.data_from, words)
+    return HeldOut(context.problems(measuring, "held_out"), ngram_words)

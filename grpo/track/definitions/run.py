@@ -31,7 +31,8 @@ EVAL = (
     Metric(
         "eval/contaminated",
         "share",
-        "Held-out problems that share 10 words in a row, or the whole text, with problems trained on before.",
+        "Held-out problems that share 10 words in a row, or the whole text, with problems trained on before; generated "
+        "ones count with the whole text alone.",
         "Zero; above it, compare the accuracies with and without them in summary.json.",
     ),
     Metric("eval/format", "share", "Held-out completions in the required format.", "Close to 1."),
