@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from grpo.config.slices import DataConfig
-from grpo.data.load import is_generated
+from grpo.data.load import is_generated, path_of
 from grpo.types import Problem
 
 NGRAM_WORDS = 10
@@ -95,7 +95,7 @@ class HeldOut:
 
 def compared_words(data: DataConfig, data_from: str, words: int = NGRAM_WORDS) -> int | None:
     """n for the held-out problems of a stage with this `data` and `data_from`: None where they are generated."""
-    return None if is_generated(data, None if data_from == "base" else data_from) else words
+    return None if is_generated(data, path_of(data_from)) else words
 
 
 def contamination(

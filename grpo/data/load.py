@@ -9,6 +9,11 @@ from grpo.data import arithmetic
 from grpo.types import Problem
 
 
+def path_of(data_from: str) -> str | None:
+    """The file that `data_from` names; None for `base`, the stage's own `data`."""
+    return None if data_from == "base" else data_from
+
+
 def is_generated(data: DataConfig, path: str | None = None) -> bool:
     """Whether `load_split` generates the problems, and reads none from a file."""
     return data.source == "arithmetic" and path is None

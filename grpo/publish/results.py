@@ -11,7 +11,7 @@ from grpo.publish.public import public
 from grpo.report.evaluation import reward_names, reward_of
 from grpo.report.outcome import Accuracy, accuracies
 from grpo.report.picture import drawing, last_curves
-from grpo.report.read import mapping, number, sequence, text
+from grpo.report.read import interval, mapping, number, sequence, text
 from grpo.report.series import Series
 from grpo.report.text import MISSING, by_unit, count, percent, reward
 from grpo.track.names import describe
@@ -109,15 +109,15 @@ def _gains(facts: CardFacts) -> str:
     rows = []
     for raw in sequence(facts.run.summary.get("eval_gain")):
         gain = mapping(raw)
-        ends, value = [number(end) for end in sequence(gain.get("ci95"))], number(gain.get("gain"))
-        if value is None or len(ends) != 2 or ends[0] is None or ends[1] is None:
+        (low, high), value = interval(gain.get("ci95")), number(gain.get("gain"))
+        if value is None or low is None or high is None:
             continue
         first, last = text(gain.get("from")), text(gain.get("to"))
         span = f"{code(first)} to {code(last)}{', first to last' if gain.get('whole') is True else ''}"
         points = f"{100 * value:+.1f}"
         if facts.is_this_model(last):
             points = f"**{points}**"
-        rows.append((span, text(gain.get("mode")), points, f"{100 * ends[0]:+.1f} to {100 * ends[1]:+.1f}"))
+        rows.append((span, text(gain.get("mode")), points, f"{100 * low:+.1f} to {100 * high:+.1f}"))
     head = ("from, to", "mode", "gain, points", "paired 95 % interval")
     return f"\nGains on the same problems:\n\n{table(head, rows)}" if rows else ""
 

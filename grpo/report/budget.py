@@ -7,7 +7,7 @@ from typing import Any
 
 from grpo.report.cost import SCROLL
 from grpo.report.curves import figure_html
-from grpo.report.read import RunData, mapping, number, sequence, text
+from grpo.report.read import RunData, interval, mapping, number, sequence, text
 from grpo.report.series import Series
 from grpo.report.svg import Chart
 from grpo.report.text import MISSING, count, esc, figure, percent
@@ -46,8 +46,7 @@ def chart(points: Sequence[Mapping[str, Any]]) -> Chart:
     # The last line lies on top: where no wait has room yet all lines run together, and that of fewest waits is seen.
     for tone, waits in reversed(list(enumerate(sorted({int(point["waits"]) for point in points})))):
         mine = sorted((p for p in points if p["waits"] == waits), key=lambda point: float(point["thinking_tokens"]))
-        ends = [[number(end) for end in sequence(point.get("ci95"))] for point in mine]
-        ends = [pair if len(pair) == 2 else [None, None] for pair in ends]
+        ends = [interval(point.get("ci95")) for point in mine]
         lines.append(
             Series(
                 label=f"{waits} {'wait' if waits == 1 else 'waits'}",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grpo.report.cost_sums import SCROLL, side_by_side
-from grpo.report.read import RunData, mapping, number, sequence, text
+from grpo.report.read import RunData, interval, mapping, number, sequence, text
 from grpo.report.text import MISSING, count, device_time, esc, figure, money
 
 UNFINISHED = "the run has not finished"
@@ -63,8 +63,7 @@ def point_costs(cost: Mapping[str, Any]) -> list[PointCost]:
     found = []
     for raw in sequence(cost.get("per_point")):
         entry = mapping(raw)
-        ends = [number(end) for end in sequence(entry.get("ci95"))]
-        low, high = (None if end is None else 100 * end for end in (ends if len(ends) == 2 else (None, None)))
+        low, high = (None if end is None else 100 * end for end in interval(entry.get("ci95")))
         found.append(
             PointCost(
                 first=text(entry.get("from")),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grpo.report.cost import SCROLL
-from grpo.report.read import RunData, mapping, number, sequence, text
+from grpo.report.read import RunData, interval, mapping, number, sequence, text
 from grpo.report.text import MISSING, count, esc, percent, reward
 
 HEADS = ("problems × samples", "avg@k", "pass@k", "maj@k", "std between samples", "trained on", "accuracy without")
@@ -32,10 +32,9 @@ class RewardMean:
 def reward_of(entry: Mapping[str, Any], name: str) -> RewardMean | None:
     """What an entry of `eval` says of a reward function; None when it says nothing."""
     found = mapping(mapping(entry.get("rewards")).get(name))
-    mean, ends = number(found.get("mean")), [number(end) for end in sequence(found.get("ci95"))]
+    mean, (low, high) = number(found.get("mean")), interval(found.get("ci95"))
     if mean is None:
         return None
-    low, high = ends if len(ends) == 2 else (None, None)
     return RewardMean(mean=mean, low=low, high=high, problems=number(found.get("n")))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grpo.report.read import RunData, mapping, number, sequence, text
+from grpo.report.read import RunData, interval, mapping, number, sequence, text
 from grpo.report.text import count, esc, percent
 
 STATUS_WORDS = {
@@ -46,8 +46,7 @@ def accuracies(run: RunData) -> list[Accuracy]:
         value = number(entry.get("accuracy"))
         if value is None:
             continue
-        ends = [number(end) for end in sequence(entry.get("ci95"))]
-        low, high = ends if len(ends) == 2 else (None, None)
+        low, high = interval(entry.get("ci95"))
         found.append(
             Accuracy(
                 stage=text(entry.get("stage")),
@@ -139,12 +138,11 @@ def _tile(run: RunData, entries: Sequence[Accuracy]) -> str:
 def _certainty(run: RunData, first: Accuracy, last: Accuracy) -> str:
     for raw in sequence(run.summary.get("eval_gain")):
         gain = mapping(raw)
-        ends = [number(end) for end in sequence(gain.get("ci95"))]
+        low, high = interval(gain.get("ci95"))
         same = (gain.get("from"), gain.get("to"), gain.get("mode")) == (first.stage, last.stage, last.mode)
-        if same and len(ends) == 2 and ends[0] is not None and ends[1] is not None:
+        if same and low is not None and high is not None:
             return (
-                f"Paired 95 % interval of the gain: {100 * ends[0]:+.1f} to {100 * ends[1]:+.1f} points, "
-                "on the same problems."
+                f"Paired 95 % interval of the gain: {100 * low:+.1f} to {100 * high:+.1f} points, on the same problems."
             )
     if first.low is None or first.high is None or last.low is None or last.high is None:
         return ""

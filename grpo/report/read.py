@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from grpo.track.cut import METRICS_FILE, ROLLOUTS_FOLDER, rollout_step
+from grpo.track.loose import interval as interval
 from grpo.track.loose import mapping as mapping
 from grpo.track.loose import number as number
 from grpo.track.loose import sequence as sequence

@@ -10,7 +10,7 @@ from typing import Literal
 from grpo.config.schema import RunConfig, StageConfig
 from grpo.cost.book import CostBook
 from grpo.data.contamination import Contamination
-from grpo.data.load import load_split
+from grpo.data.load import load_split, path_of
 from grpo.data.prompts import PromptEncoder
 from grpo.model.load import LoadedModel, load_model, local_folder
 from grpo.model.scratch import write_scratch_model
@@ -110,7 +110,7 @@ class RunContext:
         source = stage.data_from
         if source in self.config.stages:
             source = str(self.folder.data_set(source))
-        return load_split(stage.data, which, None if source == "base" else source)
+        return load_split(stage.data, which, path_of(source))
 
     def fitting(
         self, encoder: PromptEncoder, problems: Sequence[Problem], stage: StageConfig, *, demonstrated: bool = False

@@ -33,3 +33,9 @@ def mapping(value: object) -> Mapping[str, Any]:
 def sequence(value: object) -> list[Any]:
     """`value` if it is a list, else an empty one."""
     return value if isinstance(value, list) else []
+
+
+def interval(value: object) -> tuple[float | None, float | None]:
+    """Lower and upper end of a list of two; (None, None) for anything else."""
+    ends = [number(end) for end in sequence(value)]
+    return (ends[0], ends[1]) if len(ends) == 2 else (None, None)
